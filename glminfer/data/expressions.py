@@ -1,0 +1,222 @@
+"""Expressions of a formula as code: which names are columns, which are functions, compiled once."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import keyword
+from dataclasses import dataclass
+from types import CodeType
+
+from glminfer.data.lexing import tokens
+from glminfer.data.scope import r_spelling
+from glminfer.errors import FormulaError
+
+_USABLE_WORDS = {"and", "or", "not", "in", "is", "if", "else", "for", "lambda", "True", "False", "None"}
+_SOFT = "_word_"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One expression of a formula.
+
+    Attributes
+    ----------
+    text : str
+        In normal spacing; the name of the factor.
+    column : str or None
+        The column it is, when it is nothing but a column.
+    columns : tuple of str
+        Names that stand for columns.
+    values : tuple of (str, str)
+        Variable in the code and column: numbers as floats, labels as Categorical.
+    raw : tuple of (str, str)
+        Variable and column as stored (inside C(), where 1 must stay 1).
+    calls : tuple of (str, str)
+        Variable and path of the function, one for each call.
+    constants : tuple of (str, str)
+        Variable and path of attributes of modules (``np.pi``).
+    contrasts : tuple of (str, str)
+        Variable and name of bare names among the options of C().
+    code : code object or None
+    """
+
+    text: str
+    column: str | None
+    columns: tuple[str, ...]
+    values: tuple[tuple[str, str], ...] = ()
+    raw: tuple[tuple[str, str], ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()
+    constants: tuple[tuple[str, str], ...] = ()
+    contrasts: tuple[tuple[str, str], ...] = ()
+    code: CodeType | None = None
+
+    @property
+    def roots(self) -> set[str]:
+        """Names of everything outside the frame that it uses."""
+        return {path.split(".")[0] for _, path in (*self.calls, *self.constants, *self.contrasts)}
+
+
+@functools.lru_cache(maxsize=4096)
+def expression(text: str, known: frozenset[str]) -> Expression:
+    """Compile an expression, given the names of the columns."""
+    if text in known:
+        return Expression(text, text, (text,))
+    tree = _tree(text)
+    quoted = _quoted_column(tree.body)
+    if quoted is not None:
+        return Expression(text, quoted, (quoted,))
+    namer = _Namer(text, known)
+    code = compile(ast.fix_missing_locations(namer.visit(tree)), f"<{text}>", "eval")
+    return namer.finished(code)
+
+
+def _tree(text: str) -> ast.Expression:
+    try:
+        return ast.parse(_without_keywords(text), mode="eval")
+    except SyntaxError as error:
+        advice = r_spelling(text) or " A column whose name is not a plain word goes in backticks, `my x`."
+        raise FormulaError(f"{text!r} is not an expression ({error.msg}).{advice}") from None
+
+
+def _without_keywords(text: str) -> str:
+    """Python's own words, such as ``class``, made usable as column names."""
+    found = [t for t in tokens(text) if t.kind == "name" and keyword.iskeyword(t.text) and t.text not in _USABLE_WORDS]
+    for token in reversed(found):
+        text = text[: token.start] + _SOFT + text[token.start :]
+    return text
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix(_SOFT)
+
+
+def _quoted_column(node: ast.AST) -> str | None:
+    """The name in ``Q("name")``."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Q"):
+        return None
+    if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant) or not isinstance(node.args[0].value, str):
+        raise FormulaError(f'Q() takes the name of a column as text, Q("my x"); this is {ast.unparse(node)}.')
+    return node.args[0].value
+
+
+def _path(node: ast.AST) -> str | None:
+    """``np.linalg.norm`` for a chain of attributes on a name, else None."""
+    if isinstance(node, ast.Name):
+        return _plain(node.id)
+    if isinstance(node, ast.Attribute):
+        start = _path(node.value)
+        return None if start is None else f"{start}.{node.attr}"
+    return None
+
+
+def _bound_names(tree: ast.AST) -> set[str]:
+    """Names a lambda or comprehension binds: neither columns nor functions."""
+    names = {
+        arg.arg
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Lambda)
+        for arg in ast.walk(node.args)
+        if isinstance(arg, ast.arg)
+    }
+    return names | {
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
+class _Namer(ast.NodeTransformer):
+    """Gives every column, function and constant a variable of its own, so that no name can mean two things."""
+
+    def __init__(self, text: str, known: frozenset[str]) -> None:
+        self.text, self.known = text, known
+        self.bound: set[str] = set()
+        self.values: dict[str, str] = {}  # column -> variable
+        self.raw: dict[str, str] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.constants: list[tuple[str, str]] = []
+        self.contrasts: list[tuple[str, str]] = []
+        self.mode = "values"
+
+    def finished(self, code: CodeType) -> Expression:
+        columns = tuple(dict.fromkeys([*self.values, *self.raw]))
+        values, raw = (tuple((var, name) for name, var in d.items()) for d in (self.values, self.raw))
+        found = tuple(map(tuple, (self.calls, self.constants, self.contrasts)))
+        return Expression(self.text, None, columns, values, raw, *found, code)
+
+    def visit_Expression(self, node: ast.Expression) -> ast.AST:
+        self.bound = _bound_names(node)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        quoted = _quoted_column(node)
+        if quoted is not None:
+            return self._column(quoted)
+        path = _path(node.func)
+        if path in {"cbind", "offset"}:
+            raise FormulaError(f"{path}() in {self.text} must stand alone: {_PLACE[path]}.")
+        if path is None or path.split(".")[0] in self.bound:
+            return self.generic_visit(node)
+        variable = self._new(self.calls, "_f", path)
+        if path == "C":
+            self._visit_options_of_C(node)
+        else:
+            node.args = [self.visit(arg) for arg in node.args]
+            node.keywords = [self.visit(option) for option in node.keywords]
+        node.func = ast.Name(variable, ast.Load())
+        return node
+
+    def _visit_options_of_C(self, node: ast.Call) -> None:
+        node.args = [self._within("values" if i else "raw", arg, i > 0) for i, arg in enumerate(node.args)]
+        for option in node.keywords:
+            option.value = self._within("raw", option.value, option.arg in {"contrast", "levels"})
+
+    def _within(self, mode: str, node: ast.expr, option: bool) -> ast.expr:
+        before, self.mode = self.mode, "options" if option else mode
+        visited = self.visit(node)
+        self.mode = before
+        return visited
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        path = _path(node)
+        if path is None or path.split(".")[0] in self.bound:
+            return self.generic_visit(node)
+        if path in self.known:
+            return self._column(path)
+        return ast.copy_location(ast.Name(self._new(self.constants, "_k", path), ast.Load()), node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        name = _plain(node.id)
+        if name in self.bound:
+            return node
+        if self.mode == "options":
+            return ast.Name(self._new(self.contrasts, "_o", name), ast.Load())
+        return self._column(name)
+
+    def _column(self, name: str) -> ast.AST:
+        names, letter = (self.raw, "_r") if self.mode == "raw" else (self.values, "_c")
+        return ast.Name(names.setdefault(name, f"{letter}{len(names)}"), ast.Load())
+
+    def _new(self, found: list[tuple[str, str]], letter: str, path: str) -> str:
+        variable = f"{letter}{len(found)}"
+        found.append((variable, path))
+        return variable
+
+
+_PLACE = {
+    "offset": "a term of its own on the right-hand side, '+ offset(z)'",
+    "cbind": "the whole left-hand side, 'cbind(successes, failures) ~ …'",
+}
+
+
+def all_columns(expressions: list[Expression]) -> list[str]:
+    """The columns some expressions use, each once."""
+    return list(dict.fromkeys(name for e in expressions for name in e.columns))
+
+
+def shown_name(text: str) -> str:
+    """An expression as printed in messages: the bare column name for ``Q("name")``."""
+    return (
+        ast.literal_eval(text[2:-1])
+        if text.startswith('Q("') and text.endswith('")') and text.count('"') == 2
+        else text
+    )

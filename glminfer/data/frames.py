@@ -1,0 +1,335 @@
+"""Any data frame to the used columns as NumPy arrays or coded factors. The only module that knows narwhals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from glminfer.data.alignment import in_frame_order
+from glminfer.data.columns import Column, Factor, Masked, any_missing, column_of, missing, numbers, pick
+from glminfer.errors import DataError, FormulaError, nearest
+
+__all__ = [
+    "Column",
+    "Columns",
+    "Factor",
+    "Masked",
+    "aligned",
+    "aligned_column",
+    "any_missing",
+    "index",
+    "length",
+    "missing",
+    "names",
+    "select",
+    "take",
+    "unknown_column",
+]
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The used columns of a frame, all of length ``n``.
+
+    Attributes
+    ----------
+    data : dict
+        Column name to array, `Factor` or `Masked`.
+    index : pandas.Index or None
+        None stands for 0, 1, …, n-1: data that are not pandas.
+    n : int
+        Number of rows.
+    native : object
+        The frame as given.
+    """
+
+    data: dict[str, Column]
+    index: pd.Index | None
+    n: int
+    native: Any = None
+
+
+# what a frame has --------------------------------------------------------------------------------------------------
+
+
+def names(frame: Any) -> tuple[str, ...]:
+    """Column names as strings, in order."""
+    if isinstance(frame, Columns):
+        return tuple(frame.data)
+    if isinstance(frame, pd.DataFrame):
+        return tuple(map(str, frame.columns))
+    if isinstance(frame, Mapping):
+        return tuple(map(str, frame))
+    if _is_structured(frame):
+        return tuple(frame.dtype.names)
+    return tuple(_narwhals(frame).collect_schema().names())
+
+
+def index(frame: Any) -> pd.Index | None:
+    """The row labels of a pandas frame; None for anything else."""
+    if isinstance(frame, pd.DataFrame | Columns):
+        return frame.index
+    return None
+
+
+def length(frame: Any) -> int:
+    """Number of rows."""
+    if isinstance(frame, Columns):
+        return frame.n
+    if isinstance(frame, pd.DataFrame) or _is_structured(frame):
+        return len(frame)
+    if isinstance(frame, Mapping):
+        return _dict_length(frame)
+    return len(_collected(_narwhals(frame), names(frame)[:1]))
+
+
+# taking columns ------------------------------------------------------------------------------------------------------
+
+
+def take(frame: Any, wanted: Iterable[str]) -> Columns:
+    """Convert the wanted columns of a frame, and no others.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, dict of arrays, structured array, or any frame narwhals reads
+        Lazy frames are collected once, with the wanted columns only.
+    wanted : iterable of str
+        Column names.
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    FormulaError
+        For a column that is not there, with the nearest name.
+    DataError
+        For a column of dates or of mixed values, or a name that occurs twice.
+    """
+    wanted = tuple(dict.fromkeys(wanted))
+    if isinstance(frame, pd.DataFrame):
+        return _from_pandas(frame, wanted)
+    if isinstance(frame, Columns):
+        return _known(frame, wanted)
+    if isinstance(frame, Mapping):
+        return _from_dict(frame, wanted)
+    if _is_structured(frame):
+        return _from_dict({name: frame[name] for name in frame.dtype.names}, wanted)
+    return _from_narwhals(frame, wanted)
+
+
+def select(columns: Columns, rows: Rows) -> Columns:
+    """The rows at these positions."""
+    data = {name: pick(column, rows) for name, column in columns.data.items()}
+    labels = None if columns.index is None else columns.index[rows]
+    return Columns(data, labels, len(rows), None)
+
+
+def aligned_column(value: Any, frame: Any, what: str) -> Column:
+    """Values for every row of a frame, from a column name, a Series (by its index) or an array.
+
+    Parameters
+    ----------
+    value : str, pandas.Series or array of length n
+        A Series is brought into the frame's order by its index labels, never by position.
+    frame : frame or Columns
+    what : str
+        What the values are for, in messages: "weights".
+    """
+    if isinstance(value, str):
+        return take(frame, (value,)).data[value]
+    return column_of(in_frame_order(value, index(frame), length(frame), what), what)
+
+
+def aligned(value: Any, frame: Any, what: str) -> NDArray[np.float64]:
+    """`aligned_column` as floats, NaN where missing."""
+    name = f"{what}={value!r}" if isinstance(value, str) else what
+    return numbers(aligned_column(value, frame, what), name, what)
+
+
+def unknown_column(name: str, known: Sequence[str]) -> FormulaError:
+    """The error for a column that is not there."""
+    return FormulaError(f"The data have no column {name!r}.{nearest(name, known)} {_listed(known)}")
+
+
+def _listed(known: Sequence[str], most: int = 12) -> str:
+    if not known:
+        return "They have no columns."
+    more = f", … ({len(known)} in all)" if len(known) > most else ""
+    return f"The columns are {', '.join(known[:most])}{more}."
+
+
+def _from_pandas(frame: pd.DataFrame, wanted: Sequence[str]) -> Columns:
+    labels = _labels(frame.columns, wanted)
+    data = {}
+    for name in wanted:
+        series = frame[labels[name]]
+        if isinstance(series, pd.DataFrame):
+            raise DataError(
+                f"{series.shape[1]} columns are called {name!r}, so the formula cannot tell them apart; rename them."
+            )
+        data[name] = column_of(series, name)
+    return Columns(data, frame.index, len(frame), frame)
+
+
+def _labels(columns: pd.Index, wanted: Sequence[str]) -> dict[str, Any]:
+    """Column labels by their names as strings (labels may be numbers or tuples)."""
+    found: dict[str, Any] = {name: name for name in wanted if name in columns}
+    if len(found) < len(wanted):
+        found = {str(label): label for label in columns} | found
+    for name in wanted:
+        if name not in found:
+            raise unknown_column(name, tuple(map(str, columns)))
+    return found
+
+
+def _known(columns: Columns, wanted: Sequence[str]) -> Columns:
+    for name in wanted:
+        if name not in columns.data:
+            raise unknown_column(name, tuple(columns.data))
+    return Columns({name: columns.data[name] for name in wanted}, columns.index, columns.n, columns.native)
+
+
+# dictionaries ----------------------------------------------------------------------------------------------------------
+
+
+def _from_dict(frame: Mapping[Any, Any], wanted: Sequence[str]) -> Columns:
+    known = {str(key): value for key, value in frame.items()}
+    n = _dict_length(frame)
+    for name in wanted:
+        if name not in known:
+            raise unknown_column(name, tuple(known))
+    data = {name: column_of(_column_values(known[name], n), name) for name in wanted}
+    return Columns(data, None, n, frame)
+
+
+def _column_values(value: Any, n: int) -> Any:
+    if isinstance(value, pd.Series | pd.Categorical | pd.api.extensions.ExtensionArray):
+        return value
+    if _is_scalar(value):
+        return pd.Series([value] * n) if isinstance(value, str) or value is None else np.full(n, value)
+    if isinstance(value, np.ndarray):
+        return value
+    return _listed_values(value)
+
+
+def _listed_values(value: Any) -> Any:
+    """A list as an array; pandas decides where numbers and None are mixed."""
+    if hasattr(value, "to_numpy"):  # a series of another library
+        return value.to_numpy()
+    values = list(value)
+    return (
+        pd.Series(values, dtype=object) if any(v is None or isinstance(v, str) for v in values) else np.asarray(values)
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, str | bytes) or np.ndim(value) == 0 and not hasattr(value, "__len__")
+
+
+def _dict_length(frame: Mapping[Any, Any]) -> int:
+    lengths = {str(key): len(value) for key, value in frame.items() if not _is_scalar(value)}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {n:,}" for name, n in lengths.items())
+        raise DataError(f"The columns have different numbers of rows ({told}), so they are not one table.")
+    return next(iter(lengths.values()), 1 if frame else 0)
+
+
+def _is_structured(frame: Any) -> bool:
+    return isinstance(frame, np.ndarray) and frame.dtype.names is not None
+
+
+# every other frame -------------------------------------------------------------------------------------------------------
+
+
+def _narwhals(frame: Any) -> Any:
+    import narwhals as nw
+
+    try:
+        return nw.from_native(frame)
+    except TypeError:
+        kind = f"an array of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise DataError(
+            f"The data are {kind}, which has no named columns; give a DataFrame (pandas, polars, pyarrow, DuckDB, …) "
+            "or a dict of columns."
+        ) from None
+
+
+def _collected(frame: Any, wanted: Sequence[str]) -> Any:
+    import narwhals as nw
+
+    chosen = frame.select(*wanted)
+    return chosen.collect() if isinstance(chosen, nw.LazyFrame) else chosen
+
+
+def _from_narwhals(native: Any, wanted: Sequence[str]) -> Columns:
+    frame = _narwhals(native)
+    known = tuple(frame.collect_schema().names())
+    for name in wanted:
+        if name not in known:
+            raise unknown_column(name, known)
+    table = _collected(frame, wanted or known[:1])
+    data = {name: column_of(_series_values(table[name]), name) for name in wanted}
+    labels = table.to_native().index if table.implementation.is_pandas_like() else None
+    return Columns(data, labels, len(table), native)
+
+
+def _series_values(series: Any) -> Any:
+    """A narwhals series as something pandas or NumPy understands."""
+    import narwhals as nw
+
+    dtype = series.dtype
+    categories = list(dtype.categories) if dtype == nw.Enum else _declared(series) if dtype == nw.Categorical else None
+    if categories is not None:
+        return pd.Categorical(series.cast(nw.String).to_list(), categories=categories)
+    if dtype == nw.Categorical or dtype == nw.String:
+        return pd.Series(series.cast(nw.String).to_list(), dtype=object)
+    if dtype == nw.Decimal:  # value by value: a cast in Arrow is not always rounded to the nearest float
+        return np.array([np.nan if value is None else float(value) for value in series.to_list()])
+    return _with_nulls(series) if series.null_count() else series.to_numpy()
+
+
+def _declared(series: Any) -> list[str] | None:
+    """Categories in declared order; None where their order only records what came first (polars)."""
+    native = series.to_native()
+    if series.implementation.is_pandas_like():
+        return list(native.cat.categories)
+    if hasattr(native, "unify_dictionaries"):  # pyarrow
+        chunks = native.unify_dictionaries().chunks
+        return list(chunks[0].dictionary.to_pylist()) if chunks else []
+    return None
+
+
+def _with_nulls(series: Any) -> Any:
+    """Integers and bools stay what they are beside missing values."""
+    dtype, missing = series.dtype, series.is_null().to_numpy()
+    if dtype.is_integer() or str(dtype) == "Boolean":
+        values = series.fill_null(False if str(dtype) == "Boolean" else 0).to_numpy()
+        return pd.arrays.BooleanArray(values, missing) if values.dtype == bool else _masked_integers(values, missing)
+    return series.to_numpy()
+
+
+def _masked_integers(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
+    return pd.arrays.IntegerArray(values.astype(np.int64), missing)
+
+
+def to_pandas(frame: Any) -> pd.DataFrame:
+    """The whole frame as pandas; a pandas frame is not copied, but later changes to it do not show (copy on write)."""
+    if isinstance(frame, pd.DataFrame):
+        return frame.copy(deep=False)
+    if isinstance(frame, Mapping) or _is_structured(frame):
+        known = names(frame)
+        n = length(frame)
+        return pd.DataFrame({name: _column_values(frame[name], n) for name in known})
+    table = _collected(_narwhals(frame), _narwhals(frame).collect_schema().names())
+    if table.implementation.is_pandas_like():
+        return table.to_native()
+    return pd.DataFrame({name: _series_values(table[name]) for name in table.columns})

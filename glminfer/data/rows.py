@@ -1,0 +1,111 @@
+"""Rows: the one protocol by which everything over n rows is computed.
+
+``rows.sum(kernel, *arrays)`` adds up a pure function over blocks of rows; ``rows.map(kernel, *arrays)`` gives one value
+per block, in row order. The result never depends on the number of threads: blocks belong to a fixed number of strips,
+each strip is summed in order, and the strips are added in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.threads import in_order
+
+Kernel = Callable[..., Any]
+_BLOCK_NUMBERS = 1 << 18  # one block of X is two megabytes: it stays in the cache (measured: docs/decisions.md)
+_STRIPS = 32
+
+
+class Rows(Protocol):
+    """What an engine (memory, files, cluster) offers."""
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows of positive weight."""
+
+    def sum(self, kernel: Kernel, *arrays: Any) -> Any:
+        """Σ over blocks of ``kernel(block, *arrays)``."""
+
+    def map(self, kernel: Kernel, *arrays: Any) -> Array:
+        """``kernel(block, *arrays)`` of all blocks, joined in row order."""
+
+    def grouped(self, codes: NDArray[np.intp]) -> Rows:
+        """The same rows, blocks carrying integer codes of a grouping column."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRows:
+    """Rows held in memory as one block, cut into cache-sized blocks when computed on.
+
+    Parameters
+    ----------
+    whole : Block
+        All rows.
+    block_rows : int, optional
+        Rows in a block; by default as many as fill the second-level cache.
+    """
+
+    whole: Block
+    block_rows: int = 0
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows of positive weight."""
+        return int(np.count_nonzero(self.whole.weights.max(axis=1) > 0))
+
+    def _strips(self) -> list[list[slice]]:
+        n, p = self.whole.X.shape
+        size = self.block_rows or max(512, _BLOCK_NUMBERS // max(p, 1))
+        blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
+        per_strip = -(-len(blocks) // _STRIPS)
+        return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]
+
+    def sum(self, kernel: Kernel, *arrays: Any) -> Any:
+        """Σ over blocks of ``kernel(block, *arrays)``."""
+
+        def strip_sum(strip: list[slice]) -> Any:
+            total = kernel(self.whole.rows(strip[0]), *arrays)
+            for where in strip[1:]:
+                total = total + kernel(self.whole.rows(where), *arrays)
+            return total
+
+        sums = in_order(strip_sum, self._strips())
+        total = sums[0]
+        for part in sums[1:]:
+            total = total + part
+        return total
+
+    def map(self, kernel: Kernel, *arrays: Any) -> Array:
+        """``kernel(block, *arrays)`` of all blocks, joined in row order."""
+        blocks = [where for strip in self._strips() for where in strip]
+        values = in_order(lambda where: kernel(self.whole.rows(where), *arrays), blocks)
+        return values[0] if len(values) == 1 else np.concatenate(values)
+
+    def grouped(self, codes: NDArray[np.intp]) -> MemoryRows:
+        """The same rows, blocks carrying integer codes of a grouping column."""
+        return replace(self, whole=self.whole.with_groups(codes))
+
+    def with_X(self, X: Array) -> MemoryRows:
+        """The same rows with other columns."""
+        return replace(self, whole=replace(self.whole, X=X))
+
+    def with_weights(self, weights: Array) -> MemoryRows:
+        """The same rows with other weights, (n, 1) or (n, m)."""
+        return replace(self, whole=replace(self.whole, weights=weights))
+
+    def every(self, step: int) -> MemoryRows:
+        """Each ``step``-th row: a subsample to start from."""
+        part = self.whole.rows(slice(None, None, step))
+        return replace(self, whole=replace(part, X=np.ascontiguousarray(part.X)))
+
+
+def memory_rows(X: Array, y: Array, weights: Array, offset: Array) -> MemoryRows:
+    """Rows of one model: X (n, p) and vectors (n,)."""
+    column = lambda v: np.asarray(v, dtype=float).reshape(len(X), -1)  # noqa: E731
+    return MemoryRows(Block(np.ascontiguousarray(X, dtype=float), column(y), column(weights), column(offset)))

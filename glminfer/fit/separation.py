@@ -1,0 +1,157 @@
+"""Separation: does the likelihood have a maximum, and if not, where do the estimates go? (15)-(17)
+
+A direction of recession δ has x'δ ≥ 0 on rows that are all events, ≤ 0 on rows that have none, and = 0 on mixed rows;
+along it the likelihood rises for ever. Rows with x'δ ≠ 0 for some such δ are *separated*: their fitted probabilities are
+exactly 0 or 1 in the limit. The finite part of the estimate is the fit of the other rows.
+
+Sources: Albert & Anderson (1984), Biometrika 71; Konis (2007), thesis, Oxford.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.numerics.blocks import Array
+
+Mask = NDArray[np.bool_]
+_ZERO = 1e-7  # of a row scaled to largest entry 1: the accuracy of the linear programme
+_DIRECT = 4000  # rows up to which one linear programme takes them all
+
+
+@dataclass(frozen=True, slots=True)
+class Recession:
+    """The cone of directions of recession of one model.
+
+    Attributes
+    ----------
+    null : (p, k)
+        A basis of the directions in which separated rows move and no other row does.
+    cone : (s, k)
+        Its inequalities: a direction ``null @ v`` is one of recession when ``cone @ v >= 0``.
+    """
+
+    null: Array
+    cone: Array
+
+    def signs(self, functionals: Array) -> Array:
+        """Where each row of ``functionals`` (q, p) goes along the cone: 0 stays finite, ±1 to ±inf, NaN undetermined."""
+        reduced = functionals @ self.null
+        size = np.abs(functionals) @ np.abs(self.null).max(axis=1)
+        moving = np.abs(reduced).max(axis=1, initial=0.0) > 1e-9 * np.where(size > 0, size, 1.0)
+        signs = np.zeros(len(functionals))
+        signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
+        return signs
+
+
+def _direction(cone: Array, functional: Array) -> float:
+    """±1 when the functional has one sign on the cone (it is, or minus it is, a non-negative sum of the inequalities)."""
+    if len(functional) == 1:
+        return float(np.sign(functional[0]) * np.sign(cone[:, 0].sum()))
+    from scipy.optimize import nnls
+
+    unit = functional / np.linalg.norm(functional)
+    for sign in (1.0, -1.0):
+        if nnls(cone.T, sign * unit)[1] < 1e-7:
+            return sign
+    return float("nan")
+
+
+def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
+    """The separated rows and the cone of recession, or None when the maximum exists.
+
+    Parameters
+    ----------
+    Z : (n, r)
+        Linearly independent columns, rows of positive weight only.
+    y : (n,)
+        Proportions of events.
+    suspicion : (n,)
+        Larger for rows likelier to be separated; decides only which rows are looked at first.
+    """
+    scaled = Z / _largest(np.abs(Z), axis=0)
+    scaled = scaled / _largest(np.abs(scaled), axis=1)[:, None]
+    sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
+    separated = np.zeros(len(y), dtype=bool)
+    while not separated.all():  # each round removes rows that one direction separates
+        left = np.flatnonzero(~separated)
+        found = _one_direction(scaled[left], sign[left], suspicion[left])
+        if found is None:
+            break
+        separated[left[found]] = True
+    if not separated.any():
+        return None
+    return separated, _recession(Z, sign, separated)
+
+
+def _largest(values: Array, axis: int) -> Array:
+    largest = values.max(axis=axis, initial=0.0)
+    return np.where(largest > 0, largest, 1.0)
+
+
+def _one_direction(rows: Array, sign: Array, suspicion: Array) -> Mask | None:
+    """Rows that one direction of recession separates strictly, leaving the others where they are."""
+    working = _first_rows(suspicion)
+    while True:
+        direction = _linear_programme(rows[working], sign[working])
+        if direction is None:
+            return None
+        along = np.where(sign == 0, -np.abs(rows @ direction), sign * (rows @ direction))
+        wrong = np.flatnonzero(along < -_ZERO)
+        fresh = np.setdiff1d(wrong[np.argsort(along[wrong])][:_DIRECT], working)
+        if not fresh.size:
+            return _verified(rows, sign, along > 10 * _ZERO, direction)
+        working = np.concatenate([working, fresh])
+
+
+def _first_rows(suspicion: Array) -> NDArray[np.intp]:
+    """All rows when few; else the most suspicious ones and an even spread of the rest."""
+    n = len(suspicion)
+    if n <= _DIRECT:
+        return np.arange(n)
+    order = np.argsort(-suspicion, kind="stable")
+    spread = order[:: -(-n // _DIRECT)]
+    return np.union1d(order[: _DIRECT // 2], spread)
+
+
+def _linear_programme(rows: Array, sign: Array) -> Array | None:
+    """A direction with 0 ≤ ±x'δ ≤ 1 (= 0 on mixed rows) and the largest sum, or None when that sum is zero (17)."""
+    from scipy.optimize import linprog
+
+    signed = rows * np.where(sign == 0, 1.0, sign)[:, None]
+    pure = sign != 0
+    constraints = np.vstack([-signed[pure], signed[pure], signed[~pure], -signed[~pure]])
+    upper = np.concatenate([np.zeros(pure.sum()), np.ones(pure.sum()), np.zeros(2 * (~pure).sum())])
+    answer = linprog(-signed[pure].sum(axis=0), A_ub=constraints, b_ub=upper, bounds=(None, None), method="highs")
+    if answer.x is None or not np.isfinite(answer.x).all():
+        return None
+    return answer.x if (signed[pure] @ answer.x).max(initial=0.0) > 10 * _ZERO else None
+
+
+def _verified(rows: Array, sign: Array, moved: Mask, direction: Array) -> Mask | None:
+    """Check without the programme's tolerance: the direction, made exactly neutral on the rows left, still separates."""
+    null = null_space(rows[~moved])
+    exact = null @ (null.T @ direction)
+    return moved if moved.any() and ((rows[moved] @ exact) * sign[moved] > 0).all() else None
+
+
+def null_space(rows: Array) -> Array:
+    """Orthonormal basis (p, k) of the directions in which none of the rows moves."""
+    p = rows.shape[1]
+    if not len(rows):
+        return np.eye(p)
+    scale = _largest(np.abs(rows), axis=0)
+    R = np.linalg.qr(rows / scale, mode="r")
+    _, singular, right = np.linalg.svd(R)
+    rank = int((singular > 1e-10 * singular[0]).sum()) if singular[0] > 0 else 0
+    basis = (right[rank:] / scale).T
+    return basis / np.linalg.norm(basis, axis=0) if basis.size else basis
+
+
+def _recession(Z: Array, sign: Array, separated: Mask) -> Recession:
+    null = null_space(Z[~separated])
+    inequalities = (Z[separated] @ null) * sign[separated, None]
+    unit = inequalities / np.linalg.norm(inequalities, axis=1, keepdims=True)
+    return Recession(null, np.unique(np.round(unit, 9), axis=0))

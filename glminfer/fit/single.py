@@ -1,0 +1,261 @@
+"""One model: from a sample of rows to the record of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from glminfer.data.design import Sample
+from glminfer.data.rows import MemoryRows, memory_rows
+from glminfer.errors import DataError, Status
+from glminfer.fit import separation
+from glminfer.fit.narrative import alias_texts, notes_of, separation_text
+from glminfer.fit.records import FitRecord
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.families import Family, family
+from glminfer.numerics.first_order import first_order, standardising
+from glminfer.numerics.newton import Control, Solution, maximise, newton_step
+from glminfer.numerics.objectives import Likelihood, NullLikelihood
+from glminfer.numerics.rank import Basis, learn_basis
+
+SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
+_MANY_ROWS = 20_000  # from here on Newton starts from the fit of a subsample
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How the likelihood is maximised."""
+
+    link: str = "logit"
+    solver: str = "newton"
+    control: Control = Control()
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """The maximum, or its limit under separation, in working coordinates."""
+
+    basis: Basis
+    rows: MemoryRows
+    solution: Solution
+    split: separation.Recession | None
+    separated: separation.Mask | None
+
+
+def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRecord:
+    """Fit one model by maximum likelihood.
+
+    Raises
+    ------
+    DataError
+        If there are at least as many independent columns as rows.
+    """
+    design = sample.design
+    refuse_saturated(sample)
+    raw = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
+    chosen = family(method.link)
+    basis = learn_basis(raw, len(design.columns), design.constant)
+    rows = raw.with_X(basis.columns(sample.X))
+    estimate = _estimate(rows, basis, chosen, method, design.constant)
+    return _record(sample, raw, estimate, method, call)
+
+
+def refuse_saturated(sample: Sample) -> None:
+    """With as many independent columns as rows every outcome is fitted perfectly: nothing can be claimed."""
+    used = sample.weights > 0
+    n, p = int(used.sum()), sample.X.shape[1]
+    if p <= n or sample.trials is not None:
+        return
+    rank = int(np.linalg.matrix_rank(sample.X[used]))
+    if rank >= n:
+        raise DataError(
+            f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and nothing could be claimed. "
+            "Use fewer covariates, a penalised fit (penalty=), or gi.logit_path for a regularization path."
+        )
+
+
+def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, constant: Array | None) -> _Estimate:
+    """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
+    solution = solve(rows, fam, method, _start(rows, basis, fam, constant))
+    if _exists(rows, fam, solution):
+        return _Estimate(basis, rows, solution, None, None)
+    found = _separation(rows, fam, solution)
+    if found is None:
+        return _Estimate(basis, rows, _resumed(rows, fam, method, solution), None, None)
+    mask, cone = found
+    kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
+    inner = learn_basis(kept, basis.rank, None)
+    kept = kept.with_X(inner.columns(rows.whole.X))
+    limit = solve(kept, fam, method, np.zeros(inner.rank))
+    named = separation.Recession(basis.T @ cone.null, cone.cone)
+    return _Estimate(_composed(basis, inner), kept, limit, named, mask)
+
+
+def _composed(outer: Basis, inner: Basis) -> Basis:
+    return Basis(outer.T @ inner.T, outer.kept[inner.kept], outer.shift, outer.constant, outer.relations, outer.means)
+
+
+def _start(rows: MemoryRows, basis: Basis, fam: Family, constant: Array | None) -> Array:
+    """Zero, or the constant at the link of the overall mean where that is known."""
+    start = np.zeros(basis.rank)
+    if constant is None or np.any(rows.whole.offset):
+        return start
+    total, events, _ = rows.sum(kernels.outcome_totals)[0]
+    at = np.flatnonzero(constant)
+    where = np.flatnonzero(np.isin(basis.kept, at))
+    if where.size == at.size:
+        start[where] = constant[at] * fam.quantile(np.array(events / total))
+    return start
+
+
+def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
+    """Maximise the likelihood of one model by the method's solver."""
+    objective = Likelihood(rows, fam)
+    if method.solver != "newton":
+        products = rows.sum(kernels.column_products)
+        total = float(rows.whole.weights.sum())
+        first = standardising(products, _unit_constant(rows)), total
+        return first_order(method.solver, objective, start, method.control, first)
+    if not fam.concave:
+        return _best_of_starts(rows, fam, method, start)
+    if len(rows.whole.X) > _MANY_ROWS:
+        start = _subsample_start(rows, fam, method.control, start)
+    return maximise(objective, start[None], method.control)
+
+
+def _unit_constant(rows: MemoryRows) -> Array | None:
+    """The first column, as a combination of columns, when it is 1 in every row."""
+    X = rows.whole.X
+    return np.eye(X.shape[1])[0] if X.shape[1] and (X[:, 0] == 1.0).all() else None
+
+
+def _subsample_start(rows: MemoryRows, fam: Family, control: Control, start: Array) -> Array:
+    """The fit of an even subsample; where that does not converge, the start given."""
+    n, p = rows.whole.X.shape
+    step = n // max(5000, 50 * p)
+    if step < 2:
+        return start
+    few = maximise(Likelihood(rows.every(step), fam), start[None], Control(tol=1e-2, max_iter=25))
+    return few.coef[0] if few.status[0] is Status.CONVERGED else start
+
+
+def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
+    """A likelihood that is not concave: climb from several starts, keep the highest."""
+    smooth = solve(rows, family("logit"), method, np.zeros(len(start))).coef[0]
+    starts = [start, np.zeros(len(start)), smooth * np.pi / 4, smooth]
+    found = [maximise(Likelihood(rows, fam), at[None], method.control) for at in starts]
+    done = [s for s in found if s.status[0] is Status.CONVERGED] or found
+    return max(done, key=lambda s: float(s.terms.loglik[0]))
+
+
+def _exists(rows: MemoryRows, fam: Family, solution: Solution) -> bool:
+    """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
+    expected = newton_step(_expected(solution))[1][0]
+    if not np.isfinite(expected):
+        return False
+    bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
+    return bool(bound * max(expected, 1e-14) ** 2 < 1.0)
+
+
+def _expected(solution: Solution) -> Any:
+    terms = solution.terms
+    return type(terms)(terms.loglik, terms.score, terms.information, terms.information)
+
+
+def _separation(rows: MemoryRows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
+    whole = rows.whole
+    used = whole.weights[:, 0] > 0
+    close = rows.map(kernels.suspicion, solution.coef, fam)
+    found = separation.find(whole.X[used], whole.y[used, 0], close[used])
+    if found is None:
+        return None
+    mask = np.zeros(len(used), dtype=bool)
+    mask[np.flatnonzero(used)] = found[0]
+    return mask, found[1]
+
+
+def _resumed(rows: MemoryRows, fam: Family, method: Method, solution: Solution) -> Solution:
+    """No separation after all: let Newton finish the steps it was stopped at."""
+    if solution.status[0] is Status.CONVERGED or method.solver != "newton" or method.control.max_iter is not None:
+        return solution
+    return maximise(Likelihood(rows, fam), solution.coef, method.control, patient=True)
+
+
+def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method, call: Mapping[str, Any]) -> FitRecord:
+    design, solution, fam = sample.design, estimate.solution, family(method.link)
+    aliased = alias_texts(estimate.basis.relations, design.columns, sample.X)
+    linear = estimate.basis.T @ solution.coef[0]
+    values = _values(linear, estimate, list(estimate.basis.relations))
+    status = Status.SEPARATED if estimate.split is not None else solution.status[0]
+    text = separation_text(sample, values, estimate.separated)
+    constant = _coefficients_of_counts(sample)
+    total, events, saturated = raw.sum(kernels.outcome_totals)[0]
+    return FitRecord(
+        design=design,
+        family=fam,
+        solver=method.solver,
+        control=method.control,
+        values=values,
+        linear=linear,
+        T=estimate.basis.T,
+        working=solution.coef[0],
+        means=estimate.basis.means,
+        information=solution.terms.information[0],
+        rank=len(design.columns) - len(aliased),
+        nobs=raw.nobs,
+        n_dropped=sample.n_dropped,
+        loglik=float(solution.terms.loglik[0]) + constant,
+        null_loglik=_null_loglik(raw, sample, fam, (total, events)) + constant,
+        count_constant=constant,
+        n_trials=float(total) if sample.trials is not None else raw.nobs,
+        saturated_loglik=float(saturated) + constant,
+        status=status,
+        n_iter=int(solution.n_iter[0]),
+        aliased=aliased,
+        recession=estimate.split,
+        separated_rows=estimate.separated,
+        separation=text,
+        notes=notes_of(sample, aliased, text, status),
+        steps=solution.trace,
+        grouped=sample.trials is not None,
+        rows=estimate.rows,
+        sample=sample,
+        call=call,
+    )
+
+
+def _values(linear: Array, estimate: _Estimate, aliased: list[int]) -> Array:
+    values = linear.copy()
+    if estimate.split is not None:
+        signs = estimate.split.signs(np.eye(len(values)))
+        values = np.where(signs == 0, values, np.where(np.isnan(signs), np.nan, np.inf * np.where(signs < 0, -1.0, 1.0)))
+    values[aliased] = np.nan
+    return values
+
+
+def _coefficients_of_counts(sample: Sample) -> float:
+    """Σ w log C(m, my): what makes the log-likelihood of counts that of the binomial distribution."""
+    if sample.trials is None:
+        return 0.0
+    trials = np.where(sample.trials > 0, sample.trials, 1.0)
+    events = trials * sample.y
+    choose = gammaln(trials + 1) - gammaln(events + 1) - gammaln(trials - events + 1)
+    return float((sample.weights / trials) @ choose)
+
+
+def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family, totals: tuple[float, float]) -> float:
+    """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
+    total, events = totals
+    start = np.zeros((1, 1))
+    if not sample.design.has_intercept:
+        return float(NullLikelihood(raw, fam)(start).loglik[0])
+    mean = events / total
+    if not np.any(sample.offset):
+        return float(total * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
+    start[0, 0] = fam.quantile(np.array(mean)) - np.average(sample.offset, weights=sample.weights)
+    return float(maximise(NullLikelihood(raw, fam), start, Control()).terms.loglik[0])

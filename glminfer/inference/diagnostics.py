@@ -1,0 +1,107 @@
+"""Residuals, leverage and influence of each row."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.special import bdtr, ndtri, xlogy
+
+from glminfer.errors import InputError, one_of
+from glminfer.fit.records import FitRecord
+from glminfer.inference.placement import placed
+from glminfer.inference.prediction import link_values, probability
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array
+
+TYPES = ("deviance", "pearson", "working", "response", "quantile")
+
+
+def residuals(
+    fit: FitRecord,
+    type: Literal["deviance", "pearson", "working", "response", "quantile"] = "deviance",
+    seed: int | None = None,
+) -> pd.Series:
+    """How far is each outcome from its fitted probability?
+
+    Parameters
+    ----------
+    type : {"deviance", "pearson", "working", "response", "quantile"}
+        With r = y - μ, variance V = μ(1-μ) and weight w (prior weight times trials) (25):
+        deviance sign(r)√d with d the row's part of the deviance; pearson r√(w/V); working r/μ'(eta);
+        response r; quantile Φ⁻¹ of a uniform draw between F(y⁻) and F(y) (26), standard normal when the model holds.
+    seed : int, optional
+        Seed of the quantile residuals' draws.
+
+    Returns
+    -------
+    Series
+        On the index of the data; rows not used hold NaN.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), section 2.4; Dunn & Smyth (1996), J. Comput. Graph. Stat. 5.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_right", trials)
+    >>> bool(abs((fit.residuals() ** 2).sum() - fit.deviance) < 1e-8)
+    True
+    """
+    one_of(type, TYPES, "type")
+    if seed is not None and type != "quantile":
+        raise InputError(f"seed= is for type='quantile', which draws random numbers; type={type!r} does not.")
+    values = _quantile(fit, seed) if type == "quantile" else row_residuals(fit, type)
+    return placed(fit, values, f"residual_{type}")
+
+
+def row_residuals(fit: FitRecord, type: str) -> Array:
+    """Residuals of the used rows, (n,)."""
+    _, sample = fit.with_rows()
+    eta = link_values(fit).eta
+    certain = np.isinf(eta)
+    finite = np.where(np.isfinite(eta), eta, 0.0)
+    mean, survival = fit.family.mean(finite), fit.family.survival(finite)
+    raw = sample.y * survival - (1.0 - sample.y) * mean
+    if type == "response":
+        return np.where(certain, sample.y - probability(fit, eta), raw)
+    if type == "working":
+        return np.where(certain, np.nan, raw / fit.family.slope(finite))
+    if type == "pearson":
+        value = raw * np.sqrt(sample.weights / (mean * survival))
+    else:
+        loglik = fit.family.pointwise(sample.y, finite)[0]
+        part = xlogy(sample.y, sample.y) + xlogy(1 - sample.y, 1 - sample.y) - loglik
+        value = np.sign(raw) * np.sqrt(np.maximum(2 * sample.weights * part, 0.0))
+    return np.where(certain, 0.0, value)
+
+
+def _quantile(fit: FitRecord, seed: int | None) -> Array:
+    """Φ⁻¹(F(y⁻) + U (F(y) - F(y⁻))) with F the fitted binomial distribution (26)."""
+    _, sample = fit.with_rows()
+    p = probability(fit, link_values(fit).eta)
+    trials = np.ones(len(p)) if sample.trials is None else sample.trials
+    events = np.round(sample.y * trials)
+    below = np.where(events > 0, bdtr(np.maximum(events - 1, 0), trials.astype(int), p), 0.0)
+    upto = bdtr(events, trials.astype(int), p)
+    uniform = np.random.default_rng(seed).uniform(size=len(p))
+    return np.asarray(ndtri(below + uniform * (upto - below)))
+
+
+def leverage(fit: FitRecord) -> Array:
+    """Hat values h = w S x'Vx of the used rows (23); NaN where a row weighs nothing, 0 where it is separated."""
+    rows, sample = fit.with_rows()
+    h = rows.map(kernels.hat, fit.working[None], fit.family, fit.working_covariance)
+    return np.where(sample.weights > 0, h, np.nan)
+
+
+def influence(fit: FitRecord) -> dict[str, Array]:
+    """Leverage, standardised deviance residuals and Cook's distances of the used rows (23)-(25)."""
+    h = leverage(fit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        std_resid = row_residuals(fit, "deviance") / np.sqrt(1 - h)
+        cooks = (row_residuals(fit, "pearson") / (1 - h)) ** 2 * h / fit.rank  # (24)
+    return {"hat": h, "std_resid": std_resid, "cooksd": cooks}

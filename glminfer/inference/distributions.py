@@ -1,0 +1,36 @@
+"""Reference distributions: p-values and quantiles in both tails, without importing scipy.stats."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import chdtrc, log_ndtr, ndtr, ndtri, stdtr, stdtrit
+
+from glminfer.numerics.blocks import Array
+
+_LN10 = np.log(10.0)
+
+
+def two_sided(statistic: Array, dof: Array) -> tuple[Array, Array]:
+    """(p, log10 p) of statistics referred to t(dof), the normal where dof is infinite (20), (30)."""
+    size = -np.abs(statistic)
+    normal = np.isinf(dof)
+    p = 2 * ndtr(size)
+    log10_p = (log_ndtr(size) + np.log(2.0)) / _LN10
+    if normal.all():
+        return p, log10_p
+    finite = np.where(normal, 1.0, dof)
+    student = 2 * stdtr(finite, size)
+    with np.errstate(divide="ignore"):
+        return np.where(normal, p, student), np.where(normal, log10_p, np.log10(student))
+
+
+def critical(level: float, dof: Array) -> Array:
+    """The quantile q with P(abs(T) ≤ q) = level for t(dof), the normal where dof is infinite."""
+    normal = np.isinf(dof)
+    q = np.full(np.shape(dof), ndtri((1 + level) / 2))
+    return q if normal.all() else np.where(normal, q, stdtrit(np.where(normal, 1.0, dof), (1 + level) / 2))
+
+
+def chi2_tail(statistic: float, df: float) -> float:
+    """P(χ²(df) > statistic)."""
+    return float(chdtrc(df, statistic))

@@ -1,0 +1,276 @@
+"""Predictions for the fitted rows or for new ones: link, probability, class, contributions of terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from glminfer.errors import InputError, one_of
+from glminfer.fit.records import FitRecord
+from glminfer.inference.covariance import covariance
+from glminfer.inference.distributions import critical
+from glminfer.inference.intervals import checked_level
+from glminfer.inference.placement import spread
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array
+
+TYPES = ("response", "link", "class", "terms")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkValues:
+    """Linear predictors of complete rows and where they stand among the rows given.
+
+    Attributes
+    ----------
+    eta : (m,)
+        ±inf where separated; NaN where separation leaves the sign open.
+    se : (m,) or None
+        Standard errors; NaN where eta is not finite.
+    keep : (m,) positions among the n rows
+    n : int
+    index : Index or None
+    """
+
+    eta: Array
+    se: Array | None
+    keep: NDArray[np.intp]
+    n: int
+    index: pd.Index | None
+
+    def series(self, values: Array, name: str) -> pd.Series:
+        """Values in the place of their rows."""
+        return pd.Series(spread(values, self.keep, self.n), index=self.index, name=name)
+
+
+def link_values(
+    fit: FitRecord, newdata: Any = None, unseen: Literal["raise", "nan"] = "raise", V: Array | None = None
+) -> LinkValues:
+    """Linear predictors of the fitted rows, or of new rows, with standard errors when a covariance is given."""
+    return _fitted_values(fit, V) if newdata is None else _new_values(fit, newdata, unseen, V)
+
+
+def _fitted_values(fit: FitRecord, V: Array | None) -> LinkValues:
+    rows, sample = fit.with_rows()
+    eta = rows.map(kernels.eta, fit.working[None])[:, 0]
+    se = None if V is None else np.sqrt(rows.map(kernels.quadratic, V))
+    if fit.separated_rows is not None:
+        eta = np.where(fit.separated_rows, np.where(sample.y > 0.5, np.inf, -np.inf), eta)
+        eta = _beyond(fit, sample.X, eta, ~fit.separated_rows & (sample.weights == 0))
+        se = None if se is None else np.where(np.isfinite(eta), se, np.nan)
+    return LinkValues(eta, se, sample.used, sample.columns.n, sample.columns.index)
+
+
+def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], V: Array | None) -> LinkValues:
+    new = fit.design.block(newdata, unseen=unseen)
+    eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset, np.ones(len(new.X), dtype=bool))
+    se = None
+    if V is not None:
+        Z = new.X @ fit.T
+        se = np.where(np.isfinite(eta), np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", Z, V, Z, optimize=True), 0.0)), np.nan)
+    return LinkValues(eta, se, new.keep, new.n, new.index)
+
+
+def _beyond(fit: FitRecord, X: Array, eta: Array, where: NDArray[np.bool_]) -> Array:
+    """Send to ±inf the rows that move along the directions of recession; NaN where the sign is open."""
+    if fit.recession is None or not where.any():
+        return eta
+    signs = np.zeros(len(eta))
+    signs[where] = fit.recession.signs(X[where])
+    with np.errstate(invalid="ignore"):
+        return np.where(signs == 0, eta, signs * np.inf)
+
+
+def predict(
+    fit: FitRecord,
+    newdata: Any = None,
+    type: Literal["response", "link", "class", "terms"] = "response",
+    interval: Literal["confidence"] | None = None,
+    level: float = 0.95,
+    threshold: float = 0.5,
+    unseen: Literal["raise", "nan"] = "raise",
+    cov: str = "model",
+) -> pd.Series | pd.DataFrame:
+    """What does the model expect for these rows?
+
+    Parameters
+    ----------
+    newdata : frame, optional
+        Rows to predict; the fitted rows by default. Transforms keep their training values and ``offset()`` is
+        honoured. Rows with missing predictors keep their place with NaN.
+    type : {"response", "link", "class", "terms"}
+        Probability of the event, linear predictor eta, label of the likelier class, or the contribution of each term
+        to eta (centred at the training means when there is an intercept; the columns add up to eta).
+    interval : {"confidence"}, optional
+        Adds standard errors (delta method on the probability scale (22)) and interval ends mapped from the link.
+    level : float
+        Confidence level.
+    threshold : float
+        Probability above which the event is predicted (2); for ``type="class"``.
+    unseen : {"raise", "nan"}
+        What a level unknown to the fit means: an error, or NaN.
+    cov : {"model"}
+        Covariance of the estimates.
+
+    Returns
+    -------
+    Series or DataFrame
+        On the index of the data. With ``interval`` the columns estimate, std_error, conf_low, conf_high.
+
+    Raises
+    ------
+    DataError
+        If a predictor column is absent or holds an unknown level.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_right", trials)
+    >>> fit.predict({"contrast_right": [0.0, 1.0]}, interval="confidence").columns.tolist()
+    ['estimate', 'std_error', 'conf_low', 'conf_high']
+    """
+    one_of(type, TYPES, "type")
+    _check_options(type, interval, threshold)
+    checked_level(level)
+    if type == "terms":
+        return _terms(fit, newdata, unseen)
+    if interval is not None:
+        return _with_interval(fit, link_values(fit, newdata, unseen, covariance(fit, cov).matrix), type, level, cov)
+    found = link_values(fit, newdata, unseen)
+    if type == "class":
+        return _classes(fit, found, threshold)
+    return found.series(found.eta if type == "link" else probability(fit, found.eta), f"predicted_{type}")
+
+
+def _check_options(type: str, interval: str | None, threshold: float) -> None:
+    if interval is not None:
+        one_of(interval, ["confidence"], "interval")
+        if type in ("class", "terms"):
+            raise InputError(f"interval= goes with type='response' or type='link', not with type={type!r}.")
+    if not 0.0 <= threshold <= 1.0:
+        raise InputError(f"threshold={threshold} is not a probability: it must lie between 0 and 1.")
+
+
+def probability(fit: FitRecord, eta: Array) -> Array:
+    """F(eta), exact at ±inf."""
+    finite = np.isfinite(eta)
+    inside = fit.family.mean(np.where(finite, eta, 0.0))
+    return np.where(finite, inside, np.where(np.isnan(eta), np.nan, (eta > 0) * 1.0))
+
+
+def _classes(fit: FitRecord, found: LinkValues, threshold: float) -> pd.Series:
+    levels = fit.design.response.levels or (0, 1)
+    p = probability(fit, found.eta)
+    labels = np.array([None, *levels], dtype=object)
+    codes = np.where(np.isnan(p), 0, 1 + (p > threshold))
+    all_codes = np.zeros(found.n, dtype=int)
+    all_codes[found.keep] = codes
+    values = pd.Series(labels[all_codes], index=found.index, name="predicted_class", dtype=object)
+    return values if (all_codes == 0).any() else values.infer_objects()
+
+
+def _with_interval(fit: FitRecord, found: LinkValues, type: str, level: float, cov: str) -> pd.DataFrame:
+    assert found.se is not None
+    half = critical(level, np.array(covariance(fit, cov).dof)) * found.se
+    estimate, se, low, high = found.eta, found.se, found.eta - half, found.eta + half
+    if type == "response":
+        slope = fit.family.slope(np.where(np.isfinite(estimate), estimate, 0.0))
+        se = se * slope  # (22)
+        estimate, low, high = (probability(fit, v) for v in (estimate, low, high))
+    columns = {"estimate": estimate, "std_error": se, "conf_low": low, "conf_high": high}
+    return pd.DataFrame({name: found.series(v, name) for name, v in columns.items()}, index=found.index)
+
+
+def _terms(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> pd.DataFrame:
+    if newdata is None:
+        _, sample = fit.with_rows()
+        X, offset, keep, n, index = sample.X, sample.offset, sample.used, sample.columns.n, sample.columns.index
+    else:
+        new = fit.design.block(newdata, unseen=unseen)
+        X, offset, keep, n, index = new.X, new.offset, new.keep, new.n, new.index
+    where = LinkValues(np.empty(0), None, keep, n, index)
+    centre = fit.means if fit.design.has_intercept else np.zeros_like(fit.means)
+    columns = {"constant": np.full(len(X), float(centre @ fit.linear))}
+    for name, span in fit.design.terms.items():
+        if name != "Intercept":
+            columns[name] = _beyond_term(fit, X, span, (X[:, span] - centre[span]) @ fit.linear[span])
+    if offset.any():
+        columns["offset"] = offset
+    return pd.DataFrame({name: where.series(v, name) for name, v in columns.items()}, index=index)
+
+
+def _beyond_term(fit: FitRecord, X: Array, span: slice, contribution: Array) -> Array:
+    """A contribution through an infinite coefficient is infinite where the column is not zero."""
+    infinite = ~fit.finite[span] & ~np.isin(fit.columns[span], list(fit.aliased))
+    if not infinite.any():
+        return contribution
+    with np.errstate(invalid="ignore"):
+        far = np.where(X[:, span][:, infinite] != 0, X[:, span][:, infinite] * fit.values[span][infinite], 0.0).sum(axis=1)
+    return contribution + far
+
+
+def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
+    """How well does the fit predict these outcomes?
+
+    Parameters
+    ----------
+    newdata : frame, optional
+        Rows with outcomes; the fitted rows by default (an optimistic answer: they were used to fit).
+
+    Returns
+    -------
+    DataFrame
+        One row: accuracy (at probability 0.5), auc, brier, log_loss (cross-entropy (3)) and n (number of trials),
+        each trial counted by its weight.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> gi.logit("choice ~ contrast_left + contrast_right", trials).score().columns.tolist()
+    ['accuracy', 'auc', 'brier', 'log_loss', 'n']
+    """
+    if newdata is None:
+        _, sample = fit.with_rows()
+        y, weights, eta = sample.y, sample.weights, _fitted_values(fit, None).eta
+    else:
+        new = fit.design.block(newdata, response=True)
+        assert new.y is not None
+        assert new.weights is not None
+        y, weights = new.y, new.weights
+        eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset, np.ones(len(y), dtype=bool))
+    known = np.isfinite(probability(fit, eta)) & (weights > 0)
+    return pd.DataFrame([_score(fit, y[known], weights[known], eta[known])])
+
+
+def _score(fit: FitRecord, y: Array, weights: Array, eta: Array) -> dict[str, float]:
+    p = probability(fit, eta)
+    hits, misses, total = weights * y, weights * (1 - y), weights.sum()
+    loglik = np.where(np.isfinite(eta), fit.family.pointwise(y, np.where(np.isfinite(eta), eta, 0.0))[0], _certain(y, p))
+    return {
+        "accuracy": float(np.where(p > 0.5, hits, misses).sum() / total),
+        "auc": _auc(p, hits, misses),
+        "brier": float((hits * (1 - p) ** 2 + misses * p**2).sum() / total),
+        "log_loss": float(-(weights @ loglik) / total),
+        "n": float(total) if total % 1 else int(total),
+    }
+
+
+def _certain(y: Array, p: Array) -> Array:
+    """Log-likelihood where the fitted probability is exactly 0 or 1."""
+    return np.where(y == p, 0.0, -np.inf)
+
+
+def _auc(p: Array, hits: Array, misses: Array) -> float:
+    """Probability that an event has the larger fitted probability, ties counted half."""
+    _, where = np.unique(p, return_inverse=True)
+    above, below = np.bincount(where, hits), np.bincount(where, misses)
+    if above.sum() == 0 or below.sum() == 0:
+        return float("nan")
+    lower = np.cumsum(below) - below
+    return float((above * (lower + below / 2)).sum() / (above.sum() * below.sum()))

@@ -1,0 +1,335 @@
+"""The front door: functions that fit, and the classes they return (a record with the verbs as methods)."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from glminfer.data.design import learn
+from glminfer.data.formula import updated
+from glminfer.errors import (
+    ConvergenceWarning,
+    DataError,
+    InputError,
+    SeparationWarning,
+    Status,
+    checked_keywords,
+    one_of,
+)
+from glminfer.fit.records import FitRecord, Lost
+from glminfer.fit.single import SOLVERS, Method, fit_single
+from glminfer.inference import covariance, diagnostics, intervals, prediction
+from glminfer.numerics.families import FAMILIES
+from glminfer.numerics.newton import Control
+from glminfer.numerics.threads import one_blas_thread
+from glminfer.report import crosscheck, summary, tables
+
+_RESPONSE_ARGUMENTS = ("weights", "trials", "offset", "subset", "missing", "event", "env")
+
+
+@checked_keywords
+def logit(
+    formula: str,
+    data: Any,
+    *,
+    weights: Any = None,
+    trials: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    missing: Literal["drop", "raise"] = "drop",
+    event: Any = None,
+    solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
+    control: Control | None = None,
+    env: Mapping[str, Any] | None = None,
+) -> Fit:
+    """How do covariates change the log-odds of the event? Fit a logistic regression.
+
+    log(p / (1 - p)) = X b + offset, with b at the maximum of the likelihood (3), found by Newton's method (7).
+
+    Parameters
+    ----------
+    formula : str
+        R-style, ``"choice ~ contrast_left * contrast_right + C(mouse)"``. The left side is a 0/1, bool or two-label
+        column, a condition, or ``cbind(successes, failures)``.
+    data : frame
+        A pandas DataFrame, any frame narwhals reads (polars, pyarrow, DuckDB, …), or a dict of arrays.
+    weights : str, Series or array, optional
+        Prior weights, as in R's glm: how often a row counts.
+    trials : str, Series or array, optional
+        Number of trials of each row, when the outcome is a proportion.
+    offset : str, Series or array, optional
+        A known part of the linear predictor.
+    subset : str or mask, optional
+        Rows to use: a condition such as ``"rt < 2"`` or a boolean mask.
+    missing : {"drop", "raise"}
+        What to do with rows that have missing values; dropped rows are counted in ``fit.notes``.
+    event : optional
+        The outcome value to model; by default 1, True, or the second label.
+    solver : {"newton", "bfgs", "lbfgs", "gradient"}
+        How the maximum is found; all give the same estimate.
+    control : Control, optional
+        Tolerance and limits of the solver.
+    env : dict, optional
+        Functions used in the formula, by name.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        If the formula, the data or the outcome cannot be used; the message names what and the way out.
+
+    Warns
+    -----
+    SeparationWarning
+        If some estimates are infinite (15).
+    ConvergenceWarning
+        If the solver stopped before the maximum.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, chapter 4.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right", trials)
+    >>> fit.converged
+    True
+    """
+    options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
+    return _fit(formula, data, "logit", solver, control, options)
+
+
+@checked_keywords
+def glm(
+    formula: str,
+    data: Any,
+    *,
+    link: Literal["logit", "probit", "cloglog", "loglog", "cauchit"] = "logit",
+    weights: Any = None,
+    trials: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    missing: Literal["drop", "raise"] = "drop",
+    event: Any = None,
+    solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
+    control: Control | None = None,
+    env: Mapping[str, Any] | None = None,
+) -> Fit:
+    """How do covariates change the probability of the event, on another link? Fit a binomial GLM.
+
+    p = F(X b + offset) with F the inverse of ``link``; everything else is as in `logit`.
+
+    Parameters
+    ----------
+    link : {"logit", "probit", "cloglog", "loglog", "cauchit"}
+        The link function.
+    formula, data, weights, trials, offset, subset, missing, event, solver, control, env
+        As in `logit`.
+
+    Returns
+    -------
+    Fit
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> gi.glm("choice ~ contrast_right", trials, link="probit").converged
+    True
+    """
+    options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
+    return _fit(formula, data, one_of(link, FAMILIES, "link"), solver, control, options)
+
+
+def _fit(formula: str, data: Any, link: str, solver: str, control: Control | None, options: dict[str, Any]) -> Fit:
+    one_of(solver, SOLVERS, "solver")
+    if not isinstance(control, Control | None):
+        raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(max_iter=50).")
+    method = Method(link, solver, control or Control())
+    kept = data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
+    call = {"formula": formula, "data": kept, "link": link, "solver": solver, "control": control, **options}
+    with one_blas_thread():
+        sample = learn(formula, data, **options, caller=_caller())
+        record = fit_single(sample, method, call)
+    _warn(record)
+    return _as_fit(record)
+
+
+def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
+    """The same model from its data; functions of the formula come from the fit."""
+    call = {**fit.call, **options, "data": data}
+    with one_blas_thread():
+        sample = learn(fit.design.formula.text, data, **{**options, "env": dict(fit.design.scope.env)})
+        return _as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control), call))
+
+
+def _as_fit(record: FitRecord) -> Fit:
+    return Fit(**{f.name: getattr(record, f.name) for f in fields(record)})
+
+
+def _caller() -> dict[str, Any]:
+    """Names visible where the user called: the first frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "glminfer":
+        frame = frame.f_back
+    return {**frame.f_globals, **frame.f_locals}
+
+
+def _warn(fit: FitRecord) -> None:
+    level = 4  # _warn, _fit, the fitting function, its keyword check: the line of the user
+    if fit.status is Status.SEPARATED:
+        warnings.warn(fit.separation, SeparationWarning, stacklevel=level + 1)
+    elif fit.status is Status.LIMIT:
+        warnings.warn(
+            f"{Status.LIMIT.sentence} ({fit.n_iter} iterations of {fit.solver!r}). The estimates are not the maximum; "
+            "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
+            ConvergenceWarning,
+            stacklevel=level + 1,
+        )
+
+
+class Fit(FitRecord):
+    """A fitted logistic GLM: estimates, and every question one can ask of them as a method.
+
+    Attributes
+    ----------
+    formula, event : str
+        What was fitted, and which outcome is modelled.
+    nobs, rank, df_resid, df_null : int
+        Rows of positive weight, estimable coefficients, and degrees of freedom.
+    coef : Series
+        Estimates on the link scale: NaN where aliased, ±inf where separated.
+    loglik, deviance, null_deviance, aic, bic : float
+        Goodness of fit (27), (28).
+    status : Status
+        How the fit ended; ``converged`` is True only at a finite maximum.
+    aliased : dict
+        Aliased column and the relation that makes it redundant.
+    notes : tuple of str
+        Everything worth knowing about rows, levels and columns.
+    trace : DataFrame
+        The solver's steps.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right", trials)
+    >>> fit.coef.index.tolist()
+    ['Intercept', 'contrast_left', 'contrast_right']
+    """
+
+    tidy = checked_keywords(tables.tidy)
+    glance = checked_keywords(tables.glance)
+    augment = checked_keywords(tables.augment)
+    summary = checked_keywords(summary.summary)
+    vcov = checked_keywords(covariance.vcov)
+    confint = checked_keywords(intervals.confint)
+    predict = checked_keywords(prediction.predict)
+    residuals = checked_keywords(diagnostics.residuals)
+    score = checked_keywords(prediction.score)
+    crosscheck = checked_keywords(crosscheck.crosscheck)
+
+    @property
+    def formula(self) -> str:
+        """The formula fitted."""
+        return self.design.formula.text
+
+    @property
+    def event(self) -> str:
+        """The outcome modelled."""
+        return self.design.response.event
+
+    @property
+    def coef(self) -> pd.Series:
+        """Estimates by coefficient name."""
+        return pd.Series(self.values.copy(), index=list(self.columns), name="coef")
+
+    @property
+    def trace(self) -> pd.DataFrame:
+        """One row per step of the solver: step, loglik, max_abs_score, step_size, seconds.
+
+        ``step_size`` is the fraction of the Newton step taken, the learning rate of gradient descent, or the length of
+        a quasi-Newton move in standardised coordinates.
+        """
+        rows = [(s.loglik + self.count_constant, s.max_abs_score, s.step_size, s.seconds) for s in self.steps]
+        table = pd.DataFrame(rows, columns=["loglik", "max_abs_score", "step_size", "seconds"])
+        table.insert(0, "step", np.arange(len(rows)))
+        return table
+
+    def update(self, change: str) -> Fit:
+        """Refit with a changed formula; ``.`` stands for the old side, as in R.
+
+        Parameters
+        ----------
+        change : str
+            For example ``"~ . - x"`` or ``". ~ . + z"``.
+
+        Examples
+        --------
+        >>> import glminfer as gi
+        >>> trials = gi.datasets.simulate_session(seed=1)
+        >>> gi.logit("choice ~ contrast_left + contrast_right", trials).update("~ . - contrast_left").rank
+        2
+        """
+        self.with_rows()
+        return glm(**{**self.call, "formula": updated(self.formula, change)})
+
+    @checked_keywords
+    def with_data(
+        self, data: Any, *, weights: Any = None, trials: Any = None, offset: Any = None, subset: Any = None
+    ) -> Fit:
+        """Give the rows back to an unpickled fit.
+
+        Parameters
+        ----------
+        data : frame
+            The data it was fitted to.
+        weights, trials, offset, subset : optional
+            Needed again only if they were given as arrays or Series, not by name.
+
+        Raises
+        ------
+        DataError
+            If these data do not give the same fit.
+
+        Examples
+        --------
+        >>> import glminfer as gi, pickle
+        >>> trials = gi.datasets.simulate_session(seed=1)
+        >>> fit = pickle.loads(pickle.dumps(gi.logit("choice ~ contrast_right", trials)))
+        >>> len(fit.with_data(trials).augment()) == len(trials)
+        True
+        """
+        given = {"weights": weights, "trials": trials, "offset": offset, "subset": subset}
+        options = {name: self.call[name] for name in _RESPONSE_ARGUMENTS}
+        options |= {name: value for name, value in given.items() if value is not None}
+        lost = [name for name, value in options.items() if value is Lost.ARGUMENT]
+        if lost:
+            raise DataError(f"{lost[0]}= was given as an array, which the pickle left behind; give it again: {lost[0]}=...")
+        again = _refitted(self, data, options)
+        if again.nobs != self.nobs or not np.isclose(again.loglik, self.loglik, rtol=1e-8):
+            raise DataError(
+                f"These data do not give this fit: {again.nobs:,} rows with log-likelihood {again.loglik:.6g}, where the "
+                f"fit has {self.nobs:,} rows and {self.loglik:.6g}. Use the data it was fitted to."
+            )
+        return again
+
+    def __str__(self) -> str:
+        return summary.summary(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return summary.as_html(self)

@@ -1,0 +1,88 @@
+"""A block of rows, and what a sum over rows returns (n rows, p columns, m models)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One chunk of rows as numbers.
+
+    Attributes
+    ----------
+    X : (n, p) float64, C order
+        Columns of the (working) design matrix.
+    y : (n, m)
+        Outcome of each model: the proportion of events, in [0, 1].
+    weights : (n, 1) or (n, m)
+        Prior weight times number of trials.
+    offset : (n, 1) or (n, m)
+        Known part of the linear predictor.
+    groups : (n,) int or None
+        Codes of a grouping column (clusters, folds).
+    """
+
+    X: Array
+    y: Array
+    weights: Array
+    offset: Array
+    groups: NDArray[np.intp] | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self.X.shape[0])
+
+    def eta(self, coef: Array) -> Array:
+        """Linear predictor (n, m) of the coefficients (m, p)."""
+        return np.asarray(self.X @ coef.T + self.offset)
+
+    def rows(self, where: slice) -> Block:
+        """The rows of a slice, as views."""
+        groups = None if self.groups is None else self.groups[where]
+        return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups)
+
+    def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
+        """The same rows carrying codes of a grouping column."""
+        return replace(self, groups=groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Sums over rows for m models; adding two adds their rows.
+
+    Attributes
+    ----------
+    loglik : (m,)
+        Log-likelihood without the binomial coefficients.
+    score : (m, p)
+        Its gradient.
+    information : (m, p, p)
+        Expected (Fisher) information XᵀSX.
+    curvature : (m, p, p)
+        Minus the Hessian (observed information); the same array as ``information`` for the logit.
+    """
+
+    loglik: Array
+    score: Array
+    information: Array
+    curvature: Array
+
+    def __add__(self, other: Terms) -> Terms:
+        information = self.information + other.information
+        same = self.curvature is self.information
+        curvature = information if same else self.curvature + other.curvature
+        return Terms(self.loglik + other.loglik, self.score + other.score, information, curvature)
+
+    def take(self, models: NDArray[np.intp] | slice) -> Terms:
+        """The terms of some of the models."""
+        information = self.information[models]
+        curvature = information if self.curvature is self.information else self.curvature[models]
+        return Terms(self.loglik[models], self.score[models], information, curvature)

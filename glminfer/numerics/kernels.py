@@ -1,0 +1,122 @@
+"""Pure functions of one block of rows; summed or mapped over blocks by ``rows``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+
+from glminfer.numerics.blocks import Array, Block, Terms
+from glminfer.numerics.families import Family
+from glminfer.numerics.linalg import gram
+
+Models = NDArray[np.intp] | None
+
+
+def _of_models(block: Block, models: Models) -> tuple[Array, Array, Array]:
+    """y, weights and offset of the models asked for; None means all."""
+    if models is None:
+        return block.y, block.weights, block.offset
+    take = lambda a: a if a.shape[1] == 1 else a[:, models]  # noqa: E731
+    return take(block.y), take(block.weights), take(block.offset)
+
+
+def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
+    """Log-likelihood (3), score (5) and information (6) of the coefficients (m, p)."""
+    y, weights, offset = _of_models(block, models)
+    loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
+    information = gram(block.X, weights * expected)
+    curvature = information if observed is expected else gram(block.X, weights * observed)
+    return Terms(weighted_sum(weights, loglik), (weights * score).T @ block.X, information, curvature)
+
+
+def null_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
+    """The same for a constant in place of all columns; coef is (m, 1)."""
+    return likelihood(replace(block, X=np.ones((block.n, 1))), coef, family, models)
+
+
+def gradient(block: Block, coef: Array, family: Family) -> Array:
+    """Log-likelihood and score only, packed as (m, 1 + p): what first-order solvers need."""
+    loglik, score, _, _ = family.pointwise(block.y, block.eta(coef))
+    total = weighted_sum(block.weights, loglik)
+    return np.column_stack([total, (block.weights * score).T @ block.X])
+
+
+def weighted_sum(weights: Array, values: Array) -> Array:
+    """Σ w v per model, where a row of zero weight counts nothing even if v is infinite."""
+    return np.asarray(np.where(weights > 0, weights * values, 0.0).sum(axis=0))
+
+
+def existence(block: Block, coef: Array, family: Family) -> Array:
+    """Σ S/(w s²) over rows that could be separated: the certificate of a finite maximum, (m,) (16)."""
+    candidate = ((block.y == 0.0) | (block.y == 1.0)) & (block.weights > 0)
+    return np.asarray(np.where(candidate, _closeness(block, coef, family), 0.0).sum(axis=0))
+
+
+def _closeness(block: Block, coef: Array, family: Family) -> Array:
+    """S/(w s²) of each row and model: infinite where the row is fitted perfectly."""
+    _, score, expected, _ = family.pointwise(block.y, block.eta(coef))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = expected / (block.weights * score * score)
+    return np.where(np.isnan(ratio), np.inf, ratio)
+
+
+def column_products(block: Block) -> Array:
+    """XᵀX over the rows of positive weight, (p, p)."""
+    used = block.weights.max(axis=1) > 0
+    X = block.X if used.all() else block.X[used]
+    return np.asarray(X.T @ X)
+
+
+def shifted(block: Block, shift: Array) -> Block:
+    """The block with a constant subtracted from each column."""
+    return replace(block, X=block.X - shift) if shift.any() else block
+
+
+def combination(block: Block, t: Array) -> Array:
+    """(Xᵀr, rᵀr) packed, for the combination of columns r = X t, over the rows of positive weight."""
+    used = block.weights.max(axis=1) > 0
+    X = block.X if used.all() else block.X[used]
+    r = X @ t
+    return np.append(X.T @ r, r @ r)
+
+
+def goodness(block: Block, coef: Array, family: Family) -> Array:
+    """Pearson χ², Σwμ over events and Σwμ over non-events of each model, packed as (m, 3)."""
+    eta = block.eta(coef)
+    mean, survival = family.mean(eta), family.survival(eta)
+    residual = block.y * survival - (1.0 - block.y) * mean
+    variance = mean * survival
+    pearson = residual * residual / np.where(variance > 0, variance, np.inf)
+    parts = [pearson, mean * block.y, mean * (1.0 - block.y)]
+    return np.column_stack([weighted_sum(block.weights, part) for part in parts])
+
+
+def eta(block: Block, coef: Array) -> Array:
+    """Linear predictor of each row, (n, m)."""
+    return block.eta(coef)
+
+
+def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
+    """Leverage w S x'Vx of each row of one model, (n,) (23)."""
+    expected = family.pointwise(block.y, block.eta(coef))[2]
+    return np.asarray((block.weights * expected)[:, 0] * quadratic(block, covariance))
+
+
+def quadratic(block: Block, matrix: Array) -> Array:
+    """x' A x of each row, (n,)."""
+    return np.asarray(np.einsum("ij,ij->i", block.X @ matrix, block.X))
+
+
+def outcome_totals(block: Block) -> Array:
+    """(Σw, Σwy, Σw·saturated log-likelihood) of each model, packed as (m, 3) (27)."""
+    weights, y = np.broadcast_arrays(block.weights, block.y)
+    saturated = xlogy(y, y) + xlogy(1.0 - y, 1.0 - y)
+    return np.column_stack([weights.sum(axis=0), (weights * y).sum(axis=0), (weights * saturated).sum(axis=0)])
+
+
+def suspicion(block: Block, coef: Array, family: Family) -> Array:
+    """S/(w s²) of each row of one model: how close it is to being separated, (n,)."""
+    return _closeness(block, coef, family)[:, 0]

@@ -1,0 +1,87 @@
+"""Linear algebra of information matrices: weighted Gram products, equilibrated Cholesky solves."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+
+from glminfer.numerics.blocks import Array
+
+
+def gram(X: Array, weights: Array) -> Array:
+    """XᵀWX for each model: (m, p, p) from X (n, p) and weights (n, m)."""
+    if weights.shape[1] == 1:
+        return _gram_one(X, weights)[None]
+    products = _column_products(X)
+    first, second = _pairs(X.shape[1])
+    sums = weights.T @ products
+    out = np.empty((weights.shape[1], X.shape[1], X.shape[1]))
+    out[:, first, second] = sums
+    out[:, second, first] = sums
+    return out
+
+
+def _gram_one(X: Array, weights: Array) -> Array:
+    if weights.min(initial=0.0) >= 0.0:  # A'A is half the work of A'B, and exactly symmetric
+        root = X * np.sqrt(weights)
+        return np.asarray(root.T @ root)
+    return symmetric(X.T @ (X * weights))
+
+
+def _column_products(X: Array) -> Array:
+    first, second = _pairs(X.shape[1])
+    return np.asarray(X[:, first] * X[:, second])
+
+
+@lru_cache(maxsize=64)
+def _pairs(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    first, second = np.triu_indices(p)
+    return first, second
+
+
+def symmetric(A: Array) -> Array:
+    """The symmetric part of the last two axes."""
+    return np.asarray((A + np.swapaxes(A, -1, -2)) / 2)
+
+
+def _scales(A: Array) -> Array:
+    diagonal = np.diagonal(A, axis1=-2, axis2=-1)
+    return np.asarray(np.sqrt(np.where(diagonal > 0, diagonal, 1.0)))
+
+
+def factor(A: Array) -> tuple[Array, Array] | None:
+    """Cholesky factor of one equilibrated matrix and its scales, or None when it is not positive definite."""
+    if A.shape[0] == 0:
+        return A, np.empty(0)
+    scale = _scales(A)
+    L, info = dpotrf(A / np.outer(scale, scale), lower=1)
+    # a pivot at rounding level is no evidence of curvature
+    if info != 0 or not np.isfinite(L).all() or np.diagonal(L).min() ** 2 < 4 * np.finfo(float).eps * A.shape[0]:
+        return None
+    return L, scale
+
+
+def solve(factored: tuple[Array, Array], b: Array) -> Array:
+    """A⁻¹ b from the factor of A; b is (p,) or (p, k)."""
+    L, scale = factored
+    if L.shape[0] == 0:
+        return b.copy()
+    divided = (b.T / scale).T
+    x, _ = dpotrs(L, divided, lower=1)
+    return np.asarray((x.T / scale).T).reshape(b.shape)
+
+
+def inverse(A: Array) -> Array | None:
+    """Inverse of one symmetric positive definite matrix, or None when it is not."""
+    factored = factor(A)
+    if factored is None:
+        return None
+    L, scale = factored
+    if L.shape[0] == 0:
+        return L
+    lower, _ = dpotri(L, lower=1)
+    full = np.tril(lower) + np.tril(lower, -1).T
+    return np.asarray(full / np.outer(scale, scale))

@@ -1,0 +1,216 @@
+"""Rank and aliasing in column order, and the working basis the solver computes in (18).
+
+The working columns are Z = X T. T is the identity for ordinary columns. A column whose mean is large beside its spread
+is centred (when the constant is in the model), and a nearly dependent column is replaced by its residual on the columns
+before it; T stays unit upper triangular in these cases, so coefficients map back exactly as T γ. A column that depends
+on the columns before it is aliased: T has no column for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+from glminfer.numerics import kernels, linalg
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.objectives import Summable
+
+_EPS = np.finfo(float).eps
+ALIASED = 1e-11  # residual norm of an aliased column, relative to its centred norm
+_CLEAR = 1e-6  # a squared relative residual above this is safe to compute with as it is
+_SHIFTED = 1e3  # squared mean over variance above which a column is centred
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """How the r working columns are made of the p design columns.
+
+    Attributes
+    ----------
+    T : (p, r)
+        Working columns Z = X T; coefficients of the design columns are T γ.
+    kept : (r,) int
+        The design column each working column stands for.
+    shift : (p,)
+        What is subtracted from each column before anything else (zero for most).
+    relations : dict
+        Aliased column -> its coefficients (p,) on the design columns.
+    means : (p,)
+        Column means over the rows of positive weight; zeros when the design has no constant.
+    """
+
+    T: Array
+    kept: NDArray[np.intp]
+    shift: Array
+    constant: Array | None
+    relations: dict[int, Array]
+    means: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of working columns."""
+        return int(self.T.shape[1])
+
+    @property
+    def plain(self) -> bool:
+        """Whether the working columns are the design columns themselves."""
+        return self.T.shape[0] == self.T.shape[1] and not self.shift.any() and bool((self.T == np.eye(len(self.T))).all())
+
+    def columns(self, X: Array) -> Array:
+        """Z = X T, with the subtraction of the shift done first: it is exact where the shift is near the values."""
+        if self.plain:
+            return X
+        shifted = X - self.shift
+        triangular = self.T + np.outer(self.constant, self.shift @ self.T) if self.constant is not None else self.T
+        Z = shifted[:, self.kept]
+        for j, column in enumerate(triangular.T):  # most working columns are one design column
+            others = np.flatnonzero(column)
+            if others.size > 1:
+                Z[:, j] = shifted[:, others] @ column[others]
+        return np.ascontiguousarray(Z)
+
+
+def full_basis(p: int, means: Array) -> Basis:
+    """The design columns as they are."""
+    return Basis(np.eye(p), np.arange(p), np.zeros(p), None, {}, means)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shifted:
+    """Rows seen after the subtraction of the column shifts."""
+
+    rows: Summable
+    shift: Array
+
+    def products(self) -> Array:
+        return np.asarray(self.rows.sum(_shifted_products, self.shift))
+
+    def combination(self, t: Array) -> tuple[Array, float]:
+        packed = self.rows.sum(_shifted_combination, self.shift, t)
+        return packed[:-1], float(packed[-1])
+
+
+def _shifted_products(block: kernels.Block, shift: Array) -> Array:
+    return kernels.column_products(kernels.shifted(block, shift))
+
+
+def _shifted_combination(block: kernels.Block, shift: Array, t: Array) -> Array:
+    return kernels.combination(kernels.shifted(block, shift), t)
+
+
+def learn_basis(rows: Summable, p: int, constant: Array | None) -> Basis:
+    """Decide which columns are estimable, in column order, and how to compute with them.
+
+    Parameters
+    ----------
+    rows : Rows
+        Rows over the p design columns.
+    p : int
+        Number of columns.
+    constant : (p,) or None
+        A combination of columns that is 1 in every row, when the design has one.
+    """
+    products = rows.sum(kernels.column_products)
+    means = _means(products, constant)
+    if _all_clear(products):
+        return full_basis(p, means)
+    shift = _shifts(products, means, constant)
+    view = _Shifted(rows, shift)
+    if shift.any():
+        shifted_products = view.products()
+    else:
+        shifted_products = products
+    return _eliminate(view, shifted_products, np.sqrt(np.diagonal(products)), constant, means)
+
+
+def _all_clear(products: Array) -> bool:
+    factored = linalg.factor(products)
+    if not np.isfinite(products).all() or factored is None:
+        return False
+    return bool((np.diagonal(factored[0]) ** 2).min(initial=1.0) > _CLEAR) and bool((np.diagonal(products) > 0).all())
+
+
+def _means(products: Array, constant: Array | None) -> Array:
+    if constant is None:
+        return np.zeros(len(products))
+    total = constant @ products @ constant
+    return np.asarray((constant @ products) / total if total > 0 else np.zeros(len(products)))
+
+
+def _shifts(products: Array, mean: Array, constant: Array | None) -> Array:
+    """Means of the columns that are far from zero beside their spread."""
+    if constant is None:
+        return np.zeros(len(products))
+    n = constant @ products @ constant
+    variance = np.maximum(np.diagonal(products) / n - mean**2, 0.0)
+    far = (mean**2 > _SHIFTED * variance) & (constant == 0)
+    return np.where(far, mean, 0.0)
+
+
+def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Array | None, means: Array) -> Basis:
+    """Gram-Schmidt in column order on the products; doubtful columns are decided on the rows themselves."""
+    p = len(products)
+    norms = np.sqrt(np.diagonal(products))
+    T = np.zeros((p, 0))
+    kept: list[int] = []
+    relations: dict[int, Array] = {}
+    for j in range(p):
+        unit = np.eye(p)[:, j]
+        if norms[j] <= 2 * _EPS * raw_norms[j]:  # nothing but zeros, or a constant once it is shifted
+            relations[j] = np.zeros(p)
+            continue
+        t, left = _project(view, products, T, unit, norms)
+        if left <= max(ALIASED * _centred_norm(products, constant, j), _rounding(t, raw_norms)):
+            relations[j] = unit - t
+            continue
+        T = np.column_stack([T, t])
+        kept.append(j)
+    back = np.zeros((p, p)) if constant is None else np.outer(constant, view.shift)
+    relations = {j: _unshifted(j, r, view.shift, constant) for j, r in relations.items()}
+    return Basis(T - back @ T, np.array(kept, dtype=np.intp), view.shift, constant, relations, means)
+
+
+def _project(view: _Shifted, products: Array, T: Array, unit: Array, norms: Array) -> tuple[Array, float]:
+    """(t, residual norm): the column itself when clearly independent, else its residual X t on the columns of T."""
+    norm = float(np.sqrt(unit @ products @ unit))
+    if T.shape[1] == 0:
+        return unit, norm
+    grams = T.T @ products @ T
+    scale = np.sqrt(np.diagonal(grams))
+    L = np.linalg.cholesky(grams / np.outer(scale, scale) + 4 * _EPS * np.eye(len(scale)))
+    cross = T.T @ (products @ unit) / scale
+    white = solve_triangular(L, cross, lower=True)
+    if norm**2 - white @ white > _CLEAR * norm**2:
+        return unit, norm
+    t, left = unit, norm
+    for _ in range(6):  # refine on the rows: each round gains as many digits as the products hold
+        coefficients = solve_triangular(L.T, solve_triangular(L, cross, lower=True), lower=False) / scale
+        t = t - T @ coefficients
+        against, squared = view.combination(t)
+        before, left = left, float(np.sqrt(squared))
+        cross = T.T @ against / scale
+        if left <= 2 * _rounding(t, norms) or np.linalg.norm(cross) <= 1e-13 * left or left > 0.99 * before:
+            break
+    return t, left
+
+
+def _centred_norm(products: Array, constant: Array | None, j: int) -> float:
+    squared = products[j, j]
+    if constant is not None and constant[j] == 0:
+        squared = squared - (constant @ products[:, j]) ** 2 / (constant @ products @ constant)
+    return float(np.sqrt(max(squared, 0.0)))
+
+
+def _rounding(t: Array, norms: Array) -> float:
+    """Norm that the rounding of the stored columns alone can give to the combination X t."""
+    return float(2 * _EPS * (np.abs(t) @ norms))
+
+
+def _unshifted(j: int, relation: Array, shift: Array, constant: Array | None) -> Array:
+    """A relation between shifted columns as one between the design columns."""
+    if constant is None:
+        return relation
+    return np.asarray(relation + constant * (shift[j] - shift @ relation))

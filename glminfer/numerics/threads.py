@@ -1,0 +1,70 @@
+"""Who computes: a pool of worker threads for row blocks, with BLAS held to one thread meanwhile.
+
+Many small BLAS calls on a multi-threaded BLAS are slower than on one thread, by far on a busy machine; so blocks of
+rows run in parallel and every BLAS call stays on the thread that made it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+R = TypeVar("R")
+
+_lock = threading.Lock()
+_holders = 0
+_limiter: Any = None
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def n_threads() -> int:
+    """Number of worker threads: the processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    # keyed by process id: threads do not survive a fork, so a child makes its own pool
+    return ThreadPoolExecutor(n_threads(), thread_name_prefix=f"glminfer-{process}")
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread inside the block; safe when several threads fit at once.
+
+    The limit is global to the process, so the first holder sets it and the last one restores what was there before.
+    """
+    global _holders, _limiter
+    with _lock:
+        if _holders == 0:
+            _limiter = _controller().limit(limits=1)
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0:
+                _limiter.restore_original_limits()
+
+
+def in_order(function: Callable[[Any], R], items: Sequence[Any]) -> list[R]:
+    """``[function(item) for item in items]``, on the pool when there is more than one item."""
+    if len(items) < 2 or n_threads() < 2 or threading.current_thread().name.startswith("glminfer-"):
+        return [function(item) for item in items]
+    with one_blas_thread():
+        return list(_pool(os.getpid()).map(function, items))

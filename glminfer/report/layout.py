@@ -1,0 +1,118 @@
+"""What a summary says, before it is drawn: heading, facts, a table of coefficients, closing lines, notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import Status
+from glminfer.fit.records import FitRecord
+from glminfer.inference.covariance import Covariance, covariance
+from glminfer.inference.distributions import chi2_tail
+from glminfer.report.numbers import aligned, fixed, p_text
+from glminfer.report.tables import tidy
+
+_NAMES = {
+    "logit": "Logistic regression (logit link)",
+    "probit": "Binomial regression (probit link)",
+    "cloglog": "Binomial regression (complementary log-log link)",
+    "loglog": "Binomial regression (log-log link)",
+    "cauchit": "Binomial regression (cauchit link)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The parts of a summary, as text."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    closing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def layout(fit: FitRecord, cov: str = "model", level: float = 0.95) -> Layout:
+    """Lay out the summary of a fit."""
+    chosen = covariance(fit, cov)
+    header, body = _coefficients(tidy(fit, cov=cov, level=level), level, np.isinf(chosen.dof))
+    return Layout(
+        title=f"{_NAMES[fit.family.link]}, maximum likelihood",
+        facts=tuple(_facts(fit, chosen)),
+        header=header,
+        body=body,
+        closing=tuple(_closing(fit)),
+        notes=tuple(note for note in fit.notes if not note.startswith("subset:") and note != _rows_told(fit)),
+    )
+
+
+def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
+    design = fit.design
+    facts = [("Formula", design.formula.text), ("Event", design.response.event), ("Rows", _rows(fit))]
+    if design.reference:
+        facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
+    reference = "z (normal)" if np.isinf(chosen.dof) else f"t({chosen.dof:g})"
+    facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {reference} tests"))
+    facts.append(("Fit", _ending(fit)))
+    return facts
+
+
+def _rows_told(fit: FitRecord) -> str:
+    return next((note for note in fit.notes if " dropped: " in note), "")
+
+
+def _rows(fit: FitRecord) -> str:
+    told = _rows_told(fit)
+    reasons = f"; {told}" if told else ""
+    grouped = f" ({fit.n_trials:,.0f} trials)" if fit.grouped else ""
+    chosen = next((f"; {note}" for note in fit.notes if note.startswith("subset:")), "")
+    return f"{fit.nobs:,} used{grouped}{reasons}{chosen}"
+
+
+def _ending(fit: FitRecord) -> str:
+    names = {"newton": "Newton (IRLS)", "bfgs": "BFGS", "lbfgs": "L-BFGS", "gradient": "gradient descent"}
+    steps = f"{names[fit.solver]}, {fit.n_iter} iteration{'s' if fit.n_iter != 1 else ''}"
+    words = {
+        Status.CONVERGED: "converged",
+        Status.SEPARATED: "separated: some estimates are infinite (see notes)",
+        Status.LIMIT: "NOT CONVERGED: the iteration limit was reached",
+    }
+    return f"{steps}, {words[fit.status]}"
+
+
+def _coefficients(table: pd.DataFrame, level: float, normal: bool) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    tail = 50 * (1 - level)
+    ends = (f"{tail:.3g}%", f"{100 - tail:.4g}%")
+    header = ("", "estimate", "std_error", "z" if normal else "t", "p_value", *ends, "")
+    numbers = table[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy()
+    estimate, error, low, high = zip(*aligned(map(tuple, numbers), table["std_error"]), strict=True)
+    statistic = [fixed(v, 3) for v in table["statistic"]]
+    p = [p_text(v) for v in table["p_value"]]
+    remarks = ["" if s == Status.CONVERGED else s.split(":")[0] for s in table["status"]]
+    body = tuple(zip(table["term"], estimate, error, statistic, p, low, high, remarks, strict=True))
+    return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
+
+
+def _closing(fit: FitRecord) -> list[str]:
+    lines = [
+        f"Null deviance {fit.null_deviance:,.2f} on {fit.df_null:,} df; "
+        f"residual deviance {fit.deviance:,.2f} on {fit.df_resid:,} df",
+        f"Log-likelihood {fit.loglik:,.2f}; AIC {fit.aic:,.2f}; BIC {fit.bic:,.2f}; McFadden R² {fit.mcfadden:.3f}",
+    ]
+    df = fit.df_null - fit.df_resid
+    if df > 0 and fit.design.has_intercept:
+        gain = max(fit.null_deviance - fit.deviance, 0.0)
+        p = p_text(chi2_tail(gain, df))
+        lines.append(f"Likelihood ratio against the constant: χ²({df}) = {gain:,.2f}, p {p if p.startswith('<') else '= ' + p}")
+    if fit.grouped and fit.df_resid > 0:
+        ratio = fit.goodness[0] / fit.df_resid
+        line = f"Pearson χ² {fit.goodness[0]:,.2f} on {fit.df_resid:,} df, ratio {ratio:.2f}"
+        lines.append(line + (": overdispersed, the standard errors are too small" if _overdispersed(fit) else ""))
+    return lines
+
+
+def _overdispersed(fit: FitRecord) -> bool:
+    return chi2_tail(fit.goodness[0], fit.df_resid) < 0.01

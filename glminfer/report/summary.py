@@ -1,0 +1,92 @@
+"""The printed summary: one layout, drawn as text or as HTML."""
+
+from __future__ import annotations
+
+import textwrap
+from html import escape
+
+from glminfer.fit.records import FitRecord
+from glminfer.report.layout import Layout, layout
+
+_WIDTH = 100
+_STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
+
+
+def summary(fit: FitRecord, cov: str = "model", level: float = 0.95) -> str:
+    """What was fitted, to which rows, and what came out, as text.
+
+    Parameters
+    ----------
+    cov : {"model"}
+        Covariance the standard errors come from.
+    level : float
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    str
+        Formula, event, rows used and dropped, reference levels, covariance, how the fit ended, the coefficients (link
+        scale), deviances, and notes on anything unusual.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> print(gi.logit("choice ~ contrast_right", trials).summary().splitlines()[0])
+    Logistic regression (logit link), maximum likelihood
+    """
+    return as_text(layout(fit, cov, level))
+
+
+def as_text(parts: Layout) -> str:
+    """Draw a layout as lines of text."""
+    label = max(len(name) for name, _ in parts.facts) + 2
+    lines = [parts.title]
+    lines += [_wrapped(text, name.ljust(label)) for name, text in parts.facts]
+    lines += ["", *_table(parts), "", *parts.closing]
+    if parts.notes:
+        lines += ["", "Notes", *(_wrapped(note, "- ") for note in parts.notes)]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, start: str) -> str:
+    indent = " " * len(start)
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+
+
+def _table(parts: Layout) -> list[str]:
+    rows = [parts.header, *parts.body]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(parts.header))]
+    last = len(widths) - 1 if parts.header[-1] == "" else -1  # remarks stand on the left of their column
+    return ["  ".join(_cell(text, k, widths[k], k in (0, last)) for k, text in enumerate(row)).rstrip() for row in rows]
+
+
+def _cell(text: str, _k: int, width: int, left: bool) -> str:
+    return text.ljust(width) if left else text.rjust(width)
+
+
+def as_html(fit: FitRecord) -> str:
+    """Draw the summary for a notebook."""
+    parts = layout(fit)
+    facts = "".join(_html_row((name, text), ("left", "left")) for name, text in parts.facts)
+    align = ("left", *("right" for _ in parts.header[1:]))
+    head = _html_row(parts.header, align, "th")
+    body = "".join(_html_row(row, align) for row in parts.body)
+    closing = "<br>".join(escape(line) for line in parts.closing)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in parts.notes)
+    return (
+        f"<div><p><strong>{escape(parts.title)}</strong></p>"
+        f'<table style="{_STYLE}"><tbody>{facts}</tbody></table>'
+        f'<table style="{_STYLE}"><thead>{head}</thead><tbody>{body}</tbody></table>'
+        f"<p>{closing}</p>{f'<p>Notes</p><ul>{notes}</ul>' if notes else ''}</div>"
+    )
+
+
+def _html_row(cells: tuple[str, ...], align: tuple[str, ...], tag: str = "td") -> str:
+    made = "".join(
+        f'<{tag} style="text-align:{side};padding:1px 8px">{escape(cell)}</{tag}>'
+        for cell, side in zip(cells, align, strict=True)
+    )
+    return f"<tr>{made}</tr>"

@@ -1,0 +1,164 @@
+"""Tidy tables of a fit: one row per coefficient, one row per fit, one row per observation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import InputError, one_of
+from glminfer.fit.records import FitRecord
+from glminfer.inference.covariance import covariance
+from glminfer.inference.diagnostics import influence, row_residuals
+from glminfer.inference.intervals import wald
+from glminfer.inference.placement import spread
+from glminfer.inference.prediction import link_values, probability
+
+METHODS = ("wald",)
+
+
+def tidy(
+    fit: FitRecord,
+    *,
+    cov: str = "model",
+    dof: float | None = None,
+    level: float = 0.95,
+    conf_method: str = "wald",
+    exponentiate: bool = False,
+) -> pd.DataFrame:
+    """What does each coefficient say? One row per coefficient, in column order.
+
+    Parameters
+    ----------
+    cov : {"model"}
+        Covariance the standard errors come from.
+    dof : float, optional
+        Refer the statistic to t(dof); the normal by default.
+    level : float
+        Confidence level of the interval.
+    conf_method : {"wald"}
+        How the interval is made.
+    exponentiate : bool
+        Give odds ratios exp(b) and their interval (logit link); std_error stays on the log scale.
+
+    Returns
+    -------
+    DataFrame
+        term, estimate, std_error, statistic, p_value, conf_low, conf_high, df, log10_p, status. Aliased coefficients
+        have NaN and a status that names the relation; separated ones ±inf and no Wald statement.
+
+    References
+    ----------
+    Equations (19)-(21) and (30) of the theory page.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> table = gi.logit("choice ~ contrast_left + contrast_right", trials).tidy()
+    >>> table.term.tolist()
+    ['Intercept', 'contrast_left', 'contrast_right']
+    """
+    one_of(conf_method, METHODS, "conf_method")
+    found = wald(fit, cov, dof, level)
+    scale = _exponential(fit) if exponentiate else lambda values: values
+    return pd.DataFrame(
+        {
+            "term": list(fit.columns),
+            "estimate": scale(found.estimate),
+            "std_error": found.std_error,
+            "statistic": found.statistic,
+            "p_value": found.p_value,
+            "conf_low": scale(found.conf_low),
+            "conf_high": scale(found.conf_high),
+            "df": found.dof,
+            "log10_p": found.log10_p,
+            "status": fit.coefficient_status,
+        }
+    )
+
+
+def _exponential(fit: FitRecord) -> Any:
+    if fit.family.link != "logit":
+        raise InputError(
+            f"exponentiate=True gives odds ratios, which belong to the logit link; this fit has the {fit.family.link} link."
+        )
+
+    def exponential(values: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # an end beyond e^709 is infinite
+            return np.exp(values)
+
+    return exponential
+
+
+def glance(fit: FitRecord) -> pd.DataFrame:
+    """How does the fit do as a whole? One row.
+
+    Returns
+    -------
+    DataFrame
+        nobs (rows of positive weight), df_resid, df_null, loglik, null_deviance, deviance (27), aic, bic (28),
+        pearson_chi2, mcfadden, tjur, nagelkerke (29), status, n_iter, n_dropped. ``tjur`` is NaN for grouped outcomes.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> int(gi.logit("choice ~ contrast_right", trials).glance().df_null[0]) == len(trials) - 1
+    True
+    """
+    pearson, tjur = fit.goodness
+    row = {
+        "nobs": fit.nobs,
+        "df_resid": fit.df_resid,
+        "df_null": fit.df_null,
+        "loglik": fit.loglik,
+        "null_deviance": fit.null_deviance,
+        "deviance": fit.deviance,
+        "aic": fit.aic,
+        "bic": fit.bic,
+        "pearson_chi2": pearson,
+        "mcfadden": fit.mcfadden,
+        "tjur": tjur,
+        "nagelkerke": fit.nagelkerke,
+        "status": str(fit.status),
+        "n_iter": fit.n_iter,
+        "n_dropped": fit.n_dropped,
+    }
+    return pd.DataFrame([row])
+
+
+def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
+    """What does the fit say about each row? The data with fitted values and diagnostics.
+
+    Parameters
+    ----------
+    newdata : frame, optional
+        Other rows; they get .fitted, .se_fit and .prob.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the data and .fitted (link), .se_fit, .prob, .resid (deviance), .hat (23), .std_resid (deviance)
+        (25), .cooksd (24). Rows that were not used keep their place with NaN.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> table = gi.logit("choice ~ contrast_right", trials).augment()
+    >>> [name for name in table if name.startswith(".")]
+    ['.fitted', '.se_fit', '.prob', '.resid', '.hat', '.std_resid', '.cooksd']
+    """
+    found = link_values(fit, newdata, V=covariance(fit).matrix)
+    assert found.se is not None
+    columns = {".fitted": found.eta, ".se_fit": found.se, ".prob": probability(fit, found.eta)}
+    if newdata is None:
+        columns[".resid"] = row_residuals(fit, "deviance")
+        columns |= {f".{name}": values for name, values in influence(fit).items()}
+        frame = fit.frame()
+    else:
+        frame = fit.frame(newdata)
+    made = {name: spread(values, found.keep, found.n) for name, values in columns.items()}
+    return pd.concat([frame, pd.DataFrame(made, index=frame.index)], axis=1)
