@@ -40,8 +40,8 @@ def formula_of(found: dict) -> str:
 def fitted(name: str) -> gi.Fit:
     found = case(name)
     options = {key: found["options"].get(key) for key in ("weights", "offset")}
-    if found["response"]["kind"] == "proportion":
-        options["trials"] = found["response"]["trials"]
+    if found["response"]["kind"] == "proportion":  # R gives the trials as prior weights
+        options = {"trials": options["weights"], "offset": options["offset"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", gi.SeparationWarning)
         return gi.glm(formula_of(found), found["frame"], link=found["link"], **options)

@@ -61,8 +61,8 @@ def _check_labels(series: pd.Series, index: pd.Index, what: str) -> None:
         if not labels.is_unique:
             label = _plain(labels[int(np.argmax(labels.duplicated()))])
             raise DataError(
-                f"The index of {owner} has labels that occur more than once, such as {label!r}, so the {what} cannot be "
-                f"aligned with the rows. Put them into a column, or call reset_index(drop=True) on both."
+                f"The index of {owner} has labels that occur more than once, such as {label!r}, so the {what} "
+                "cannot be aligned with the rows. Put them into a column, or call reset_index(drop=True) on both."
             )
     if _is_numbering(series.index) and _is_numbering(index) and len(series) != len(index):
         raise DataError(

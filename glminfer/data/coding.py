@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from patsy.contrasts import Treatment, code_contrast_matrix
 
 from glminfer.data.columns import Factor
-from glminfer.data.formula import Term
+from glminfer.data.grammar import Term
 from glminfer.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -90,7 +90,7 @@ class LearnedFactor:
         return tuple(self.text + suffix for suffix in self.coding(full).suffixes)
 
 
-# which coding -----------------------------------------------------------------------------------------------------------
+# which coding --------------------------------------------------------------------------------------------------------
 
 
 def full_codings(terms: Sequence[Term], categorical: set[str], has_intercept: bool) -> list[tuple[bool, ...]]:
@@ -113,7 +113,7 @@ def full_codings(terms: Sequence[Term], categorical: set[str], has_intercept: bo
     return codings
 
 
-# contrast matrices --------------------------------------------------------------------------------------------------------
+# contrast matrices ---------------------------------------------------------------------------------------------------
 
 
 def _shown(level: Any) -> str:
@@ -167,7 +167,7 @@ def _told(levels: Sequence[Any], most: int = 8) -> str:
     return ", ".join(map(repr, levels[:most])) + (", …" if len(levels) > most else "")
 
 
-# levels -------------------------------------------------------------------------------------------------------------------
+# levels --------------------------------------------------------------------------------------------------------------
 
 
 def with_rows(factor: Factor) -> tuple[Factor, tuple[Any, ...]]:
@@ -187,10 +187,10 @@ def known_codes(factor: Factor, levels: tuple[Any, ...]) -> NDArray[np.intp]:
         return factor.codes.astype(np.intp, copy=False)
     place = {level: i for i, level in enumerate(levels)}
     table = np.array([place.get(level, -2) for level in factor.levels] + [-1], dtype=np.intp)
-    return table[factor.codes]
+    return np.asarray(table[factor.codes])
 
 
-# names and the constant ------------------------------------------------------------------------------------------------------
+# names and the constant ----------------------------------------------------------------------------------------------
 
 
 def term_names(parts: Sequence[tuple[str, ...]]) -> list[str]:
@@ -203,4 +203,4 @@ def constant_weights(factor: LearnedFactor) -> Floats:
     table = factor.coding(full=True).table(len(factor.levels))
     if factor.coding(full=True).matrix is None:
         return np.ones(table.shape[1])
-    return np.linalg.lstsq(table, np.ones(len(table)), rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(table, np.ones(len(table)), rcond=None)[0], dtype=np.float64)

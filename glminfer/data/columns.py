@@ -72,14 +72,14 @@ def any_missing(column: Column) -> bool:
     return column.dtype.kind == "f" and bool(np.isnan(np.add.reduce(column))) and bool(np.isnan(column).any())
 
 
-def pick(column: Column, rows: NDArray[Any]) -> Column:
+def pick(column: Column, rows: NDArray[Any] | slice) -> Column:
     """The rows at these positions; a masked column without missing values among them becomes plain."""
     if isinstance(column, Factor):
         return Factor(column.codes[rows], column.levels, column.ordered)
     if isinstance(column, Masked):
-        mask = column.mask[rows]
-        return Masked(column.values[rows], mask) if mask.any() else column.values[rows]
-    return column[rows]
+        mask, values = column.mask[rows], np.asarray(column.values[rows])
+        return Masked(values, mask) if mask.any() else values
+    return np.asarray(column[rows])
 
 
 def numbers(column: Column, name: str, what: str) -> NDArray[np.float64]:
@@ -111,7 +111,7 @@ def column_of(values: Any, name: str) -> Column:
     return _from_numpy(np.asarray(values), name)
 
 
-# NumPy ----------------------------------------------------------------------------------------------------------------
+# NumPy ---------------------------------------------------------------------------------------------------------------
 
 
 def _from_numpy(array: NDArray[Any], name: str) -> Column:
@@ -147,7 +147,7 @@ def _from_objects(array: NDArray[Any], name: str) -> Column:
 def _from_python_numbers(array: NDArray[Any], kind: str) -> Column:
     gone = pd.isna(array)
     if kind in {"boolean", "integer"}:
-        plain = np.bool_ if kind == "boolean" else np.int64
+        plain: Any = np.bool_ if kind == "boolean" else np.int64
         try:
             values = np.where(gone, plain(0), array).astype(plain)
         except OverflowError:
@@ -160,11 +160,11 @@ def _floats(array: NDArray[Any], gone: Mask) -> NDArray[np.float64]:
     return np.where(gone, np.nan, array).astype(np.float64)
 
 
-# labels ----------------------------------------------------------------------------------------------------------------
+# labels --------------------------------------------------------------------------------------------------------------
 
 
 def _from_strings(values: Any) -> Factor:
-    array = values.array if isinstance(values, pd.Series) else values
+    array: Any = values.array if isinstance(values, pd.Series) else values
     codes, found = pd.factorize(array)
     return sorted_factor(codes, [_text(level) for level in np.asarray(found, dtype=object).tolist()])
 
@@ -196,6 +196,15 @@ def _from_categorical(values: Any, name: str) -> Factor:
     return Factor(array.codes, levels, bool(array.ordered))
 
 
+def distinct_numbers(column: Column) -> list[Any]:
+    """The distinct values of a numeric column; none for labels and bools, whose levels are known anyway."""
+    if isinstance(column, Factor):
+        return []
+    values = column.values[~column.mask] if isinstance(column, Masked) else column
+    values = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    return [] if values.dtype.kind == "b" else pd.unique(values).tolist()
+
+
 def _plain(level: Any) -> Any:
     return level.item() if isinstance(level, np.generic) else level
 
@@ -208,7 +217,7 @@ def factorised(array: NDArray[Any]) -> Factor:
     return sorted_factor(codes, found.tolist())
 
 
-# extension types ---------------------------------------------------------------------------------------------------------
+# extension types -----------------------------------------------------------------------------------------------------
 
 
 def _from_extension(series: pd.Series, name: str) -> Column:
@@ -223,7 +232,7 @@ def _from_extension(series: pd.Series, name: str) -> Column:
         return _from_masked(series, np.dtype(bool) if kind == "b" else np.dtype(np.int64))
     if kind == "f":
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _from_objects(series.to_numpy(dtype=object, na_value=None), name)
+    return _from_objects(np.asarray(series.astype(object)), name)
 
 
 def _from_masked(series: pd.Series, plain: np.dtype[Any]) -> Column:
@@ -233,7 +242,7 @@ def _from_masked(series: pd.Series, plain: np.dtype[Any]) -> Column:
     return Masked(series.to_numpy(dtype=plain, na_value=plain.type(0)), gone)
 
 
-# errors -------------------------------------------------------------------------------------------------------------------
+# errors --------------------------------------------------------------------------------------------------------------
 
 
 _DATES = {"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"}

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.coding import LearnedFactor, constant_weights
-from glminfer.data.evaluation import States, Value, refuse_infinite
-from glminfer.data.expressions import Expression, all_columns, expression
-from glminfer.data.filling import fill
+from glminfer.data.columns import distinct_numbers
+from glminfer.data.evaluation import States, Value
+from glminfer.data.expressions import all_columns, expression
+from glminfer.data.factors import Learned, learn_factors, matrix
 from glminfer.data.formula import Formula, spelled
 from glminfer.data.frames import Columns
-from glminfer.data.learning import (
-    Argument,
-    Given,
-    Learned,
-    Reading,
-    check_names,
-    evaluated,
-    given,
-    known_values,
-    learn_factors,
-    read,
-    sources,
-    subset_mask,
-)
-from glminfer.data.response import ResponseSpec, code_response, learn_response
+from glminfer.data.later import NewRows, new_rows
+from glminfer.data.learning import evaluated, subset_mask
+from glminfer.data.reading import Given, Reading, check_names, given, read
+from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
-from glminfer.errors import DataError, FormulaError, counted, one_of
+from glminfer.data.vectors import offset as total_offset
+from glminfer.data.vectors import outcome, prior_weights
+from glminfer.errors import FormulaError, counted, one_of
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -71,6 +62,8 @@ class Design:
         How weights, trials, offset and subset were given.
     scope : Scope
         Functions of the user that the formula calls.
+    used : frozenset of str
+        Columns the formula uses.
     notes : tuple of str
         Facts about the columns, such as levels without rows.
     """
@@ -109,7 +102,7 @@ class Design:
             Rows with missing values are left out of X; ``keep`` tells which rows are in.
         """
         one_of(unseen, ("raise", "nan"), "unseen")
-        return _block(self, data, unseen, response)
+        return new_rows(self, data, unseen, response)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,36 +154,10 @@ class Sample:
         return self.n_given - self.n_rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class NewRows:
-    """Later rows in the columns of a design.
-
-    Attributes
-    ----------
-    X : (m, p)
-        The rows without missing values.
-    offset : (m,)
-    keep : (m,) positions
-        Where they are among the ``n`` rows given.
-    n : int
-    index : pandas.Index or None
-    y, weights, trials : (m,) or None
-        When the outcome was asked for.
-    """
-
-    X: Floats
-    offset: Floats
-    keep: Rows
-    n: int
-    index: pd.Index | None
-    y: Floats | None = None
-    weights: Floats | None = None
-    trials: Floats | None = None
+# learning ------------------------------------------------------------------------------------------------------------
 
 
-# learning ---------------------------------------------------------------------------------------------------------------
-
-
+@np.errstate(all="ignore")  # sums that look for NaN may overflow; what is wrong is said by our own errors
 def learn(
     formula: str,
     data: Any,
@@ -281,10 +248,10 @@ def _sample(
     event: Any,
 ) -> Sample:
     n = selection.n
-    prior = _prior_weights(extras.get("weights"), n)
+    prior = prior_weights(extras.get("weights"), n)
     spec, y, trials = learn_response(
         reading.formula.response,
-        _outcome(reading.response, values),
+        outcome(reading.response, values),
         trials=extras.get("trials"),
         event=event,
         weights=prior,
@@ -294,16 +261,16 @@ def _sample(
     design = _design(reading, how, spec, learned, values)
     return Sample(
         design=design,
-        X=_matrix(design, learned.values, n),
+        X=matrix(reading.formula, learned, learned.values, n),
         y=y,
         weights=prior if trials is None else prior * trials,
         trials=trials,
-        offset=_offset(reading.offsets, values, extras.get("offset"), n),
+        offset=total_offset(reading.offsets, values, extras.get("offset"), n),
         used=selection.positions,
         n_given=selection.n_given,
         n_rows=selection.n_rows,
         columns=columns,
-        notes=(*_row_notes(selection), *learned.notes),
+        notes=(*_row_notes(selection), *learned.notes, *_vanished(reading, columns, selection, learned)),
         dropped=dict(selection.causes),
     )
 
@@ -342,14 +309,17 @@ def _constant(formula: Formula, learned: Learned) -> Floats | None:
     return None
 
 
-def _matrix(design: Design, values: Mapping[str, NDArray[Any]], n: int) -> Floats:
-    parts = sources(design.formula, design.factors, design.full, values)
-    if design.has_intercept:
-        parts.insert(0, ())
-    pieces = [
-        (where, part) for where, part in zip(design.terms.values(), parts, strict=True) if where.stop > where.start
-    ]
-    return fill(pieces, n, len(design.columns))
+def _vanished(reading: Reading, columns: Columns, selection: Selection, learned: Learned) -> list[str]:
+    """Levels of numbers in C() that only occur on rows dropped for missing values (labels know theirs)."""
+    if not selection.n_dropped:
+        return []
+    numeric = [(e.text, e.raw[0][1]) for e in reading.factors if len(e.raw) == 1 and e.text == f"C({e.raw[0][1]})"]
+    notes = []
+    for text, name in numeric:
+        column = frames.pick(columns.data[name], selection.after_subset)
+        gone = set(distinct_numbers(column)) - set(learned.factors[text].levels)
+        notes += [f"{text}: level {level!r} has no rows and is left out" for level in sorted(gone)]
+    return notes
 
 
 def _row_notes(selection: Selection) -> list[str]:
@@ -358,152 +328,3 @@ def _row_notes(selection: Selection) -> list[str]:
         notes.append(f"subset: {selection.n_rows:,} of {counted(selection.n_given, 'row')}")
     told = selection.told()
     return [*notes, told] if told else notes
-
-
-# outcome, weights, offset --------------------------------------------------------------------------------------------------
-
-
-def _outcome(pieces: Sequence[Expression], values: Mapping[str, Value]) -> list[tuple[str, Any]]:
-    for piece in pieces:
-        refuse_infinite(values[piece.text], piece.text)
-    return [(piece.column or piece.text, values[piece.text].column) for piece in pieces]
-
-
-def _prior_weights(weights: Floats | None, n: int) -> Floats:
-    if weights is None:
-        return np.ones(n)
-    negative = int(np.count_nonzero(weights < 0))
-    if negative:
-        raise DataError(
-            f"weights= is negative in {counted(negative, 'row')} (smallest {weights.min():g}); a weight is the number of "
-            "times a row counts, 0 or more."
-        )
-    _refuse_infinite(weights, "weights=")
-    return weights
-
-
-def _refuse_infinite(values: Floats, what: str) -> None:
-    refuse_infinite(Value(values), what)
-
-
-def _offset(expressions: Sequence[Expression], values: Mapping[str, Value], extra: Floats | None, n: int) -> Floats:
-    total = np.zeros(n)
-    if extra is not None:
-        _refuse_infinite(extra, "offset=")
-        total += extra
-    for found in expressions:
-        total += _numeric_offset(found.text, values[found.text])
-    return total
-
-
-def _numeric_offset(text: str, value: Value) -> Floats:
-    column = value.column
-    if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind not in "biuf":
-        raise DataError(f"offset({text}) must be one column of numbers.")
-    refuse_infinite(value, f"offset({text})")
-    return column.astype(np.float64, copy=False)
-
-
-# later rows ----------------------------------------------------------------------------------------------------------------
-
-
-def _block(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
-    factors, offsets, left = _expressions(design, response)
-    everything = [*factors, *offsets, *left]
-    arguments = _arguments(design, response)
-    columns = frames.take(data, [*all_columns(everything), *arguments.values()])
-    n = columns.n if columns.data else frames.length(data)
-    extras = {what: frames.aligned(name, columns, what) for what, name in arguments.items()}
-    selection = Selection(n)
-    selection.leave_out_missing([*((name, columns.data[name]) for name in all_columns(everything)), *extras.items()])
-    values, arrays = _known(design, everything, factors, columns, selection, unseen)
-    extras = {what: selection.of(v) for what, v in extras.items()}
-    X = _matrix(design, arrays, selection.n) if selection.n else np.empty((0, len(design.columns)))
-    offset = _offset(offsets if values else (), values, extras.get("offset"), selection.n)
-    outcome = _later_outcome(design, left, values, extras, selection.n) if response else (None, None, None)
-    return NewRows(X, offset, selection.positions, n, frames.index(data), *outcome)
-
-
-def _expressions(design: Design, response: bool) -> tuple[list[Expression], list[Expression], list[Expression]]:
-    """Factors, offsets and (when asked for) the left side, resolved as they were when learning."""
-    left = design.left if response else {}
-    factors, offsets, pieces = ([expression(t, design.used) for t in d] for d in (design.factors, design.offsets, left))
-    return factors, offsets, pieces
-
-
-def _arguments(design: Design, response: bool) -> dict[str, str]:
-    """Columns named by offset=, and by trials= and weights= when the outcome is asked for."""
-    wanted = {"offset": design.given.offset}
-    if response:
-        wanted |= {"trials": design.given.trials, "weights": design.given.weights}
-    for what, argument in wanted.items():
-        if argument is not None and argument.name is None:
-            raise _not_known(what)
-    return {what: argument.name for what, argument in wanted.items() if argument is not None and argument.name}
-
-
-_AS_COLUMN = {
-    "offset": "offset='z', or offset(z) in the formula",
-    "trials": "trials='n', or cbind(successes, failures) on the left",
-    "weights": "weights='w'",
-}
-
-
-def _not_known(what: str) -> DataError:
-    return DataError(
-        f"The model was fitted with {what}= given as values, which are not known for new data. "
-        f"Fit it with {_AS_COLUMN[what]}, so that new data carry the column."
-    )
-
-
-def _known(
-    design: Design,
-    everything: Sequence[Expression],
-    factors: Sequence[Expression],
-    columns: Columns,
-    selection: Selection,
-    unseen: str,
-) -> tuple[dict[str, Value], dict[str, NDArray[Any]]]:
-    """Values of all expressions, and of the factors as numbers or known level codes."""
-    states = {text: factor.states for text, factor in design.factors.items()} | design.offsets | design.left
-    while True:
-        values = evaluated(everything, columns, selection, design.scope, states)
-        if not values:
-            return {}, {}
-        arrays = {e.text: known_values(design.factors[e.text], values[e.text]) for e in factors}
-        new = [(text, codes == -2) for text, codes in arrays.items() if not design.factors[text].width]
-        new = [(text, mask) for text, mask in new if mask.any()]
-        if not new:
-            return values, arrays
-        if unseen == "raise":
-            raise _unseen(design, new, values)
-        selection.leave_out(new)
-
-
-def _unseen(design: Design, new: Sequence[tuple[str, NDArray[np.bool_]]], values: Mapping[str, Value]) -> DataError:
-    told = []
-    for text, mask in new:
-        column = values[text].column
-        found = (
-            [column.levels[i] for i in np.unique(column.codes[mask])]
-            if hasattr(column, "levels")
-            else np.unique(column[mask]).tolist()
-        )
-        levels = ", ".join(map(repr, found[:5])) + (", …" if len(found) > 5 else "")
-        known = design.factors[text].levels
-        known_levels = ", ".join(map(repr, known[:8])) + (", …" if len(known) > 8 else "")
-        told.append(f"{text}: {levels} in {counted(int(mask.sum()), 'row')} (the fit knows {known_levels})")
-    return DataError(
-        f"The new data hold levels that were not there when the model was fitted: {'; '.join(told)}. "
-        "Leave these rows out, or use unseen='nan' to get NaN for them."
-    )
-
-
-def _later_outcome(
-    design: Design, left: Sequence[Expression], values: Mapping[str, Value], extras: Mapping[str, Floats], n: int
-) -> tuple[Floats, Floats, Floats | None]:
-    if not n:
-        return np.empty(0), np.empty(0), None
-    y, trials = code_response(design.response, _outcome(left, values), extras.get("trials"))
-    prior = _prior_weights(extras.get("weights"), n)
-    return y, prior if trials is None else prior * trials, trials

@@ -129,16 +129,16 @@ class Memory:
 def infinite(what: str, count: int) -> DataError:
     """The error for infinite values."""
     return DataError(
-        f"{what} is infinite in {counted(count, 'row')}; no coefficient can be estimated from that. Leave these rows out "
-        "with subset=, or make the values missing (NaN), or change the expression."
+        f"{what} is infinite in {counted(count, 'row')}; no coefficient can be estimated from that. Leave these rows "
+        "out with subset=, or make the values missing (NaN), or change the expression."
     )
 
 
 def _over_columns(mask: Mask) -> Mask:
-    return mask if mask.ndim == 1 else mask.reshape(len(mask), -1).any(axis=1)
+    return mask if mask.ndim == 1 else np.asarray(mask.reshape(len(mask), -1).any(axis=1))
 
 
-# columns to functions --------------------------------------------------------------------------------------------------
+# columns to functions ------------------------------------------------------------------------------------------------
 
 
 def _for_functions(column: Column) -> Any:
@@ -172,8 +172,8 @@ def _option(name: str, text: str, scope: Scope) -> Any:
     found = scope.contrast(name)
     if found is None:
         raise FormulaError(
-            f"{name!r} in {text} is no contrast: use Treatment, Sum, Helmert, Poly or Diff, text in quotes for a level, "
-            f"or give it with env={{{name!r}: …}}."
+            f"{name!r} in {text} is no contrast: use Treatment, Sum, Helmert, Poly or Diff, quotes around a level, or "
+            f"give it with env={{{name!r}: …}}."
         )
     return found
 
@@ -194,7 +194,7 @@ def missing_column(expression: Expression, name: str, known: tuple[str, ...], sc
     return FormulaError(error)
 
 
-# results ---------------------------------------------------------------------------------------------------------------
+# results -------------------------------------------------------------------------------------------------------------
 
 
 def _value(result: Any, n: int, text: str, states: States) -> Value:
@@ -270,12 +270,18 @@ def incomplete_rows(value: Value) -> Mask | None:
     return gone if gone.any() else None
 
 
-def refuse_infinite(value: Value, text: str) -> None:
-    """Raise when a number is infinite."""
+def count_infinite(value: Value) -> int:
+    """Rows that hold an infinite number; one pass when there is none."""
     column = value.column
     if isinstance(column, Factor | Masked) or column.dtype.kind != "f":
-        return
-    if not np.isfinite(np.add.reduce(column, axis=None)):
-        count = int(_over_columns(np.isinf(column)).sum())
-        if count:
-            raise infinite(text, count)
+        return 0
+    if np.isfinite(np.add.reduce(column, axis=None)):
+        return 0
+    return int(_over_columns(np.isinf(column)).sum())
+
+
+def refuse_infinite(value: Value, text: str) -> None:
+    """Raise when a number is infinite."""
+    count = count_infinite(value)
+    if count:
+        raise infinite(text, count)

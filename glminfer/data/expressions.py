@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import keyword
+import unicodedata
 from dataclasses import dataclass
 from types import CodeType
 
@@ -140,8 +141,8 @@ class _Namer(ast.NodeTransformer):
     def finished(self, code: CodeType) -> Expression:
         columns = tuple(dict.fromkeys([*self.values, *self.raw]))
         values, raw = (tuple((var, name) for name, var in d.items()) for d in (self.values, self.raw))
-        found = tuple(map(tuple, (self.calls, self.constants, self.contrasts)))
-        return Expression(self.text, None, columns, values, raw, *found, code)
+        calls, constants, contrasts = tuple(self.calls), tuple(self.constants), tuple(self.contrasts)
+        return Expression(self.text, None, columns, values, raw, calls, constants, contrasts, code)
 
     def visit_Expression(self, node: ast.Expression) -> ast.AST:
         self.bound = _bound_names(node)
@@ -172,7 +173,7 @@ class _Namer(ast.NodeTransformer):
 
     def _within(self, mode: str, node: ast.expr, option: bool) -> ast.expr:
         before, self.mode = self.mode, "options" if option else mode
-        visited = self.visit(node)
+        visited: ast.expr = self.visit(node)
         self.mode = before
         return visited
 
@@ -193,8 +194,15 @@ class _Namer(ast.NodeTransformer):
         return self._column(name)
 
     def _column(self, name: str) -> ast.AST:
+        name = self._as_in_frame(name)
         names, letter = (self.raw, "_r") if self.mode == "raw" else (self.values, "_c")
         return ast.Name(names.setdefault(name, f"{letter}{len(names)}"), ast.Load())
+
+    def _as_in_frame(self, name: str) -> str:
+        """The name as the frame spells it: Python's parser replaces some characters, such as the micro sign."""
+        if name in self.known or name.isascii():
+            return name
+        return next((known for known in self.known if unicodedata.normalize("NFKC", known) == name), name)
 
     def _new(self, found: list[tuple[str, str]], letter: str, path: str) -> str:
         variable = f"{letter}{len(found)}"

@@ -55,6 +55,7 @@ def fill(pieces: Sequence[tuple[slice, Sequence[Source]]], n: int, p: int) -> Fl
         half = BLOCK * (n // (2 * BLOCK))
         starts = [range(0, half, BLOCK), range(half, n, BLOCK)]
 
+    @np.errstate(all="ignore")  # set in each thread: a product that overflows is no news to print
     def run(part: range) -> None:
         for start in part:
             rows = slice(start, min(start + BLOCK, n))

@@ -8,24 +8,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import patsy
-from patsy.desc import Evaluator, ModelDesc
-from patsy.parse_formula import parse_formula
-from patsy.tokens import pretty_untokenize, python_tokenize
-
+from glminfer.data.grammar import (
+    NUMBER_LIKE,
+    Term,
+    refuse_random_effects,
+    response_pieces,
+    spelled_tokens,
+    terms_of,
+    without_offsets,
+)
 from glminfer.data.lexing import Token, pointed, quoted, tokens
 from glminfer.errors import FormulaError
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_NUMBER_LIKE = {"inf", "infinity", "nan"}  # patsy reads these names as numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One term: its name and the texts of its factors, in the typed order."""
-
-    name: str
-    factors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +77,12 @@ def parse(text: str) -> Formula:
     for token in right:
         if _is_dot(token):
             raise pointed("'.' stands for all other columns, which are not known here.", text, token.start)
-    response = _spelled(text, left)
-    _refuse_random_effects(text, right)
-    terms, intercept = _terms(text, right)
-    kept, offsets = _without_offsets(text, terms)
+    response = spelled_tokens(text, left)
+    refuse_random_effects(text, right)
+    terms, intercept = terms_of(text, right)
+    kept, offsets = without_offsets(text, terms)
     ordered = sorted(kept, key=lambda term: len(term.factors))
-    return Formula(text, response, _pieces(text, response), tuple(ordered), intercept, offsets)
+    return Formula(text, response, response_pieces(text, response), tuple(ordered), intercept, offsets)
 
 
 def has_dot(text: str) -> bool:
@@ -126,7 +121,7 @@ def updated(old: str, change: str) -> str:
     >>> updated("y ~ a + b", ". ~ . - b")
     'y ~ (a + b) - b'
     """
-    old_left, old_tilde, _ = _sides(old)
+    _, old_tilde, _ = _sides(old)
     if old_tilde is None:
         raise FormulaError(f"{old!r} has no '~' and cannot be updated.")
     sides = old[: old_tilde.start].strip(), old[old_tilde.end :].strip()
@@ -141,7 +136,7 @@ def updated(old: str, change: str) -> str:
 @functools.lru_cache(maxsize=128)
 def spelled(text: str) -> str:
     """An expression in Python's spelling and normal spacing: backticks and ``^`` translated."""
-    return _spelled(text, tokens(_checked(text)))
+    return spelled_tokens(text, tokens(_checked(text)))
 
 
 def names_in(found: Iterable[Token]) -> set[str]:
@@ -157,7 +152,7 @@ def names_in(found: Iterable[Token]) -> set[str]:
     return names
 
 
-# the two sides ---------------------------------------------------------------------------------------------------
+# the two sides -------------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=512)
@@ -209,7 +204,7 @@ def _is_dot(token: Token) -> bool:
 
 def _is_word(name: str) -> bool:
     """Names that mean something else where a column name stands."""
-    return name.lower() in _NUMBER_LIKE or name in _WORDS
+    return name.lower() in NUMBER_LIKE or name in _WORDS
 
 
 _WORDS = {"and", "or", "not", "in", "is", "if", "else", "lambda", "for", "True", "False", "None", "await"}
@@ -220,147 +215,3 @@ def _with_dots(text: str, shift: int, found: Iterable[Token], by: str) -> str:
     for token in reversed([t for t in found if t.text == "." and t.operand]):
         text = text[: token.start - shift] + by + text[token.end - shift :]
     return text.strip()
-
-
-# from tokens to patsy's spelling -----------------------------------------------------------------------------------
-
-
-def _translated(found: Sequence[Token], text: str) -> tuple[str, list[tuple[int, int]]]:
-    """The tokens in Python's spelling, with the places (new, typed) where each begins."""
-    pieces: list[str] = []
-    places: list[tuple[int, int]] = []
-    length, last_end = 0, None
-    for token in found:
-        gap = " " if last_end is not None and token.start > last_end else ""
-        word = gap + _python_word(token, text)
-        places.append((length + len(gap), token.start))
-        pieces.append(word)
-        length, last_end = length + len(word), token.end
-    return "".join(pieces), places
-
-
-def _python_word(token: Token, text: str) -> str:
-    if token.kind == "quoted":
-        if len(token.text) == 2:
-            raise pointed("These backticks hold no name.", text, token.start, token.end)
-        return quoted(token.text[1:-1])
-    if token.kind == "name" and token.text.lower() in _NUMBER_LIKE and not token.inside:
-        return quoted(token.text)
-    if token.text == "^" and token.kind == "op":
-        return "**"
-    return token.text
-
-
-def _normal(text: str) -> str:
-    """Patsy's own spacing of an expression."""
-    return str(pretty_untokenize([(kind, word) for kind, word, _ in python_tokenize(text)]))
-
-
-def _spelled(text: str, found: Sequence[Token]) -> str:
-    if not found:
-        return ""
-    try:
-        return _normal(_translated(found, text)[0])
-    except patsy.PatsyError as error:
-        raise _from_patsy(error, text, []) from None
-
-
-def _pieces(text: str, response: str) -> tuple[str, ...]:
-    if not response.startswith("cbind("):
-        return (response,) if response else ()
-    try:
-        call = ast.parse(response, mode="eval").body
-    except SyntaxError:
-        return (response,)
-    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "cbind":
-        return (response,)
-    if len(call.args) != 2 or call.keywords:
-        raise pointed(
-            "cbind() on the left takes two columns, cbind(successes, failures).",
-            text,
-            text.index("cbind"),
-            text.index("~"),
-        )
-    return tuple(_normal(str(ast.get_source_segment(response, arg))) for arg in call.args)
-
-
-# terms --------------------------------------------------------------------------------------------------------------
-
-
-def _terms(text: str, right: Sequence[Token]) -> tuple[list[Term], bool]:
-    code, places = _translated(right, text)
-    try:
-        tree = parse_formula(code)
-        desc = Evaluator().eval(tree, require_evalexpr=False)
-    except patsy.PatsyError as error:
-        raise _from_patsy(error, text, places) from None
-    if not isinstance(desc, ModelDesc):  # pragma: no cover - patsy always wraps the tree in '~'
-        raise FormulaError(f"The formula {text!r} cannot be read.")
-    terms = [Term(term.name(), tuple(f.name() for f in term.factors)) for term in desc.rhs_termlist if term.factors]
-    return terms, len(terms) < len(desc.rhs_termlist)
-
-
-def _refuse_random_effects(text: str, right: Sequence[Token]) -> None:
-    for token in right:
-        if token.text == "|" and token.kind == "op" and not token.inside:
-            raise pointed(
-                "'|' is the grammar of mixed models, which have random effects; here every term is a fixed effect. "
-                "Write the group as a factor, C(g), or cluster the standard errors by it; 'or' goes inside I().",
-                text,
-                token.start,
-            )
-
-
-_PATSY_SAYS = {
-    "intercept term cannot interact": "An intercept cannot be part of an interaction.",
-    "Unary minus": "A minus sign in front of a term only removes the intercept ('- 1'); arithmetic goes inside I().",
-    "numbers besides": "A number is not a term; 1 is the intercept, 0 removes it, and arithmetic goes inside I().",
-    "requires a positive integer": "A power of terms is a whole number of at least 1; the power of a column goes inside I().",
-}
-
-
-def _from_patsy(error: patsy.PatsyError, text: str, places: list[tuple[int, int]]) -> FormulaError:
-    message = next((ours for theirs, ours in _PATSY_SAYS.items() if theirs in error.message), None)
-    message = message or f"The formula cannot be read: {error.message}."
-    origin = getattr(error, "origin", None)
-    if origin is None or not places:
-        return FormulaError(f"{message}\n    {text}")
-    start = max((typed for new, typed in places if new <= origin.start), default=0)
-    return pointed(message, text, start, max(start + 1, _typed_end(origin.end, places, text)))
-
-
-def _typed_end(end: int, places: list[tuple[int, int]], text: str) -> int:
-    after = [typed for new, typed in places if new >= end]
-    return len(text[: after[0]].rstrip()) if after else len(text.rstrip())
-
-
-def _is_offset(factor: str) -> bool:
-    return factor.startswith("offset(")
-
-
-def _without_offsets(text: str, terms: list[Term]) -> tuple[list[Term], tuple[str, ...]]:
-    offsets = []
-    for term in terms:
-        if len(term.factors) > 1 and any(map(_is_offset, term.factors)):
-            raise pointed(
-                f"An offset has no coefficient and cannot be part of the interaction {term.name}; add it with '+'.",
-                text,
-                text.index("offset"),
-                text.index("offset") + len("offset"),
-            )
-        if _is_offset(term.name):
-            offsets.append(_offset_expression(text, term.name))
-    return [term for term in terms if not _is_offset(term.name)], tuple(offsets)
-
-
-def _offset_expression(text: str, name: str) -> str:
-    try:
-        call = ast.parse(name, mode="eval").body
-    except SyntaxError:
-        call = None
-    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords and ast.unparse(call.func) == "offset":
-        return _normal(str(ast.get_source_segment(name, call.args[0])))
-    start = text.index("offset")
-    raise pointed(
-        "offset() takes one column or expression, and stands alone between '+' signs.", text, start, start + 6
-    )

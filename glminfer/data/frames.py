@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from glminfer.data.alignment import in_frame_order
 from glminfer.data.columns import Column, Factor, Masked, any_missing, column_of, missing, numbers, pick
+from glminfer.data.dictionaries import column_values, dict_length
 from glminfer.errors import DataError, FormulaError, nearest
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "length",
     "missing",
     "names",
+    "pick",
     "select",
     "take",
+    "to_pandas",
     "unknown_column",
 ]
 
@@ -56,7 +59,7 @@ class Columns:
     native: Any = None
 
 
-# what a frame has --------------------------------------------------------------------------------------------------
+# what a frame has ----------------------------------------------------------------------------------------------------
 
 
 def names(frame: Any) -> tuple[str, ...]:
@@ -86,7 +89,7 @@ def length(frame: Any) -> int:
     if isinstance(frame, pd.DataFrame) or _is_structured(frame):
         return len(frame)
     if isinstance(frame, Mapping):
-        return _dict_length(frame)
+        return dict_length(frame)
     return len(_collected(_narwhals(frame), names(frame)[:1]))
 
 
@@ -124,6 +127,21 @@ def take(frame: Any, wanted: Iterable[str]) -> Columns:
     if _is_structured(frame):
         return _from_dict({name: frame[name] for name in frame.dtype.names}, wanted)
     return _from_narwhals(frame, wanted)
+
+
+def to_pandas(frame: Any) -> pd.DataFrame:
+    """The whole frame as a pandas DataFrame, for tables that carry the user's columns along."""
+    if isinstance(frame, pd.DataFrame):
+        return frame
+    if isinstance(frame, Columns):
+        return to_pandas(frame.native)
+    if isinstance(frame, Mapping):
+        n = dict_length(frame)
+        return pd.DataFrame({name: column_values(value, n) for name, value in frame.items()})
+    if _is_structured(frame):
+        return pd.DataFrame({name: frame[name] for name in frame.dtype.names})
+    table = _collected(_narwhals(frame), names(frame))
+    return pd.DataFrame({name: _stored(table[name]) for name in table.columns})
 
 
 def select(columns: Columns, rows: Rows) -> Columns:
@@ -198,56 +216,21 @@ def _known(columns: Columns, wanted: Sequence[str]) -> Columns:
     return Columns({name: columns.data[name] for name in wanted}, columns.index, columns.n, columns.native)
 
 
-# dictionaries ----------------------------------------------------------------------------------------------------------
-
-
 def _from_dict(frame: Mapping[Any, Any], wanted: Sequence[str]) -> Columns:
     known = {str(key): value for key, value in frame.items()}
-    n = _dict_length(frame)
+    n = dict_length(frame)
     for name in wanted:
         if name not in known:
             raise unknown_column(name, tuple(known))
-    data = {name: column_of(_column_values(known[name], n), name) for name in wanted}
+    data = {name: column_of(column_values(known[name], n), name) for name in wanted}
     return Columns(data, None, n, frame)
-
-
-def _column_values(value: Any, n: int) -> Any:
-    if isinstance(value, pd.Series | pd.Categorical | pd.api.extensions.ExtensionArray):
-        return value
-    if _is_scalar(value):
-        return pd.Series([value] * n) if isinstance(value, str) or value is None else np.full(n, value)
-    if isinstance(value, np.ndarray):
-        return value
-    return _listed_values(value)
-
-
-def _listed_values(value: Any) -> Any:
-    """A list as an array; pandas decides where numbers and None are mixed."""
-    if hasattr(value, "to_numpy"):  # a series of another library
-        return value.to_numpy()
-    values = list(value)
-    return (
-        pd.Series(values, dtype=object) if any(v is None or isinstance(v, str) for v in values) else np.asarray(values)
-    )
-
-
-def _is_scalar(value: Any) -> bool:
-    return value is None or isinstance(value, str | bytes) or np.ndim(value) == 0 and not hasattr(value, "__len__")
-
-
-def _dict_length(frame: Mapping[Any, Any]) -> int:
-    lengths = {str(key): len(value) for key, value in frame.items() if not _is_scalar(value)}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {n:,}" for name, n in lengths.items())
-        raise DataError(f"The columns have different numbers of rows ({told}), so they are not one table.")
-    return next(iter(lengths.values()), 1 if frame else 0)
 
 
 def _is_structured(frame: Any) -> bool:
     return isinstance(frame, np.ndarray) and frame.dtype.names is not None
 
 
-# every other frame -------------------------------------------------------------------------------------------------------
+# every other frame ---------------------------------------------------------------------------------------------------
 
 
 def _narwhals(frame: Any) -> Any:
@@ -297,6 +280,11 @@ def _series_values(series: Any) -> Any:
     return _with_nulls(series) if series.null_count() else series.to_numpy()
 
 
+def _stored(series: Any) -> Any:
+    """A series with all its values, dates included."""
+    return series.to_list() if series.dtype.is_temporal() or series.dtype.is_nested() else _series_values(series)
+
+
 def _declared(series: Any) -> list[str] | None:
     """Categories in declared order; None where their order only records what came first (polars)."""
     native = series.to_native()
@@ -319,17 +307,3 @@ def _with_nulls(series: Any) -> Any:
 
 def _masked_integers(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
     return pd.arrays.IntegerArray(values.astype(np.int64), missing)
-
-
-def to_pandas(frame: Any) -> pd.DataFrame:
-    """The whole frame as pandas; a pandas frame is not copied, but later changes to it do not show (copy on write)."""
-    if isinstance(frame, pd.DataFrame):
-        return frame.copy(deep=False)
-    if isinstance(frame, Mapping) or _is_structured(frame):
-        known = names(frame)
-        n = length(frame)
-        return pd.DataFrame({name: _column_values(frame[name], n) for name in known})
-    table = _collected(_narwhals(frame), _narwhals(frame).collect_schema().names())
-    if table.implementation.is_pandas_like():
-        return table.to_native()
-    return pd.DataFrame({name: _series_values(table[name]) for name in table.columns})

@@ -51,6 +51,7 @@ class Token:
 
     @property
     def end(self) -> int:
+        """Position after its last character."""
         return self.start + len(self.text)
 
 

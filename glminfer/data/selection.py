@@ -29,12 +29,15 @@ class Selection:
         Rows after ``subset``.
     causes : dict
         Rows lost to each column, expression or argument; a row may be lost to several.
+    after_subset : slice or positions
+        The rows ``subset`` leaves, missing values or not.
     """
 
     n_given: int
     rows: Rows | None = None
     n_rows: int = -1
     causes: dict[str, int] = field(default_factory=dict)
+    after_subset: slice | Rows = slice(None)
 
     def __post_init__(self) -> None:
         if self.n_rows < 0:
@@ -63,7 +66,7 @@ class Selection:
         """Keep the rows of a mask over all rows."""
         if not mask.all():
             self.rows = np.flatnonzero(mask)
-            self.n_rows = len(self.rows)
+            self.after_subset, self.n_rows = self.rows, len(self.rows)
 
     def leave_out(self, gone: Sequence[tuple[str, Mask]]) -> None:
         """Drop rows jointly, given masks over the rows in use by cause."""
@@ -102,9 +105,10 @@ class Selection:
         if not self.n_rows:
             raise DataError(f"subset= leaves none of the {counted(self.n_given, 'row')}, so there is nothing to fit.")
         if self.n_dropped and missing_rows == "raise":
+            verb = "have" if self.n_dropped > 1 else "has"
             raise DataError(
-                f"{counted(self.n_dropped, 'row')} of {self.n_rows:,} {'have' if self.n_dropped > 1 else 'has'} missing "
-                f"values ({self.reasons()}) and missing='raise'. Fill them, or use missing='drop' to leave these rows out."
+                f"{self.n_dropped:,} of {counted(self.n_rows, 'row')} {verb} missing values "
+                f"({self.reasons()}) and missing='raise'. Fill them, or leave them out with missing='drop'."
             )
         if not self.n:
             raise DataError(

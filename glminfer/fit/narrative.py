@@ -37,7 +37,9 @@ def _signed(coefficient: float, name: str) -> str:
     return f"{sign}{name}" if abs(size - 1.0) < 1e-7 else f"{sign}{size:.6g}*{name}"
 
 
-def separation_text(sample: Sample, values: Array, separated: NDArray[np.bool_] | None) -> str:
+def separation_text(
+    sample: Sample, values: Array, separated: NDArray[np.bool_] | None, aliased: Mapping[str, str]
+) -> str:
     """Which rows are predicted perfectly, by what, and what to do; empty without separation."""
     if separated is None:
         return ""
@@ -45,11 +47,13 @@ def separation_text(sample: Sample, values: Array, separated: NDArray[np.bool_] 
     count, n = int(separated.sum()), int(used.sum())
     kind = "Complete" if count == n else "Quasi-complete"
     infinite = [j for j in range(len(values)) if np.isinf(values[j])]
-    parts = [_culprit(sample, j, float(values[j])) for j in infinite[:_NAMED]]
+    parts = [*_reference_levels(sample, separated), *(_culprit(sample, j, float(values[j])) for j in infinite[:_NAMED])]
     if len(infinite) > _NAMED:
         parts.append(f"and {len(infinite) - _NAMED} more")
-    if any(np.isnan(values[j]) for j in range(len(values)) if j not in infinite):
-        parts.append("estimates shown as NaN have no direction of their own")
+    open_ended = [name for name, value in zip(sample.design.columns, values, strict=True) if np.isnan(value)]
+    open_ended = [name for name in open_ended if name not in aliased]
+    if open_ended:
+        parts.append(f"{', '.join(open_ended[:_NAMED])} shown as NaN: several directions separate, with either sign")
     return (
         f"{kind} separation: {count:,} of {counted(n, 'row')} {'is' if count == 1 else 'are'} predicted perfectly"
         f"{': ' + '; '.join(parts) if parts else ''}. These estimates are infinite, so no Wald statement is made about "
@@ -60,12 +64,34 @@ def separation_text(sample: Sample, values: Array, separated: NDArray[np.bool_] 
 def _culprit(sample: Sample, j: int, value: float) -> str:
     name, column = sample.design.columns[j], sample.X[:, j]
     said = f"{name} goes to {'+' if value > 0 else '-'}inf"
-    marked = (column == 1.0) & (sample.weights > 0)
     if name == "Intercept" or not np.isin(column, (0.0, 1.0)).all():
         return said
-    trials = sample.weights if sample.trials is not None else np.ones(len(column))
-    events, total = float((trials * sample.y)[marked].sum()), float(trials[marked].sum())
-    return f"{said} ({sample.design.response.event} in {events:,.0f} of {total:,.0f} where it is 1)"
+    events, total = _counts(sample, column == 1.0)
+    return f"{said} ({_told(sample, events, total)} where it is 1)" if events in (0, total) else said
+
+
+def _reference_levels(sample: Sample, separated: NDArray[np.bool_]) -> list[str]:
+    """Reference levels all of whose rows are separated: no column stands for them, so they are named here."""
+    found = []
+    for name, level in sample.design.reference.items():
+        span = sample.design.terms.get(name)
+        if span is None:
+            continue
+        marked = (sample.X[:, span] == 0).all(axis=1) & (sample.weights > 0)
+        events, total = _counts(sample, marked)
+        if marked.any() and separated[marked].all() and events in (0, total):
+            found.append(f"{_told(sample, events, total)} where {name} is at its reference level {level!r}")
+    return found
+
+
+def _counts(sample: Sample, marked: NDArray[np.bool_]) -> tuple[float, float]:
+    """Events and trials in the marked rows of positive weight."""
+    trials = np.where(sample.weights > 0, 1.0 if sample.trials is None else sample.trials, 0.0)[marked]
+    return float(trials @ sample.y[marked]), float(trials.sum())
+
+
+def _told(sample: Sample, events: float, total: float) -> str:
+    return f"{sample.design.response.event} in {events:,.0f} of {total:,.0f}"
 
 
 def notes_of(sample: Sample, aliased: Mapping[str, str], separation: str, status: Status) -> tuple[str, ...]:

@@ -31,16 +31,19 @@ class Recession:
         A basis of the directions in which separated rows move and no other row does.
     cone : (s, k)
         Its inequalities: a direction ``null @ v`` is one of recession when ``cone @ v >= 0``.
+    scale : (p,)
+        Largest absolute value of each column: what a unit of its coefficient can do.
     """
 
     null: Array
     cone: Array
+    scale: Array
 
     def signs(self, functionals: Array) -> Array:
         """Where each row of ``functionals`` (q, p) goes along the cone: 0 stays finite, ±1 to ±inf, NaN undetermined."""
         reduced = functionals @ self.null
-        size = np.abs(functionals) @ np.abs(self.null).max(axis=1)
-        moving = np.abs(reduced).max(axis=1, initial=0.0) > 1e-9 * np.where(size > 0, size, 1.0)
+        size = (np.abs(functionals) / self.scale).sum(axis=1) * (np.abs(self.null) * self.scale[:, None]).max(initial=0.0)
+        moving = np.abs(reduced).max(axis=1, initial=0.0) > 1e-9 * size
         signs = np.zeros(len(functionals))
         signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
         return signs
@@ -71,8 +74,8 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
     suspicion : (n,)
         Larger for rows likelier to be separated; decides only which rows are looked at first.
     """
-    scaled = Z / _largest(np.abs(Z), axis=0)
-    scaled = scaled / _largest(np.abs(scaled), axis=1)[:, None]
+    scaled = Z / largest(np.abs(Z), axis=0)
+    scaled = scaled / largest(np.abs(scaled), axis=1)[:, None]
     sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
     separated = np.zeros(len(y), dtype=bool)
     while not separated.all():  # each round removes rows that one direction separates
@@ -86,7 +89,7 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
     return separated, _recession(Z, sign, separated)
 
 
-def _largest(values: Array, axis: int) -> Array:
+def largest(values: Array, axis: int) -> Array:
     largest = values.max(axis=axis, initial=0.0)
     return np.where(largest > 0, largest, 1.0)
 
@@ -142,7 +145,7 @@ def null_space(rows: Array) -> Array:
     p = rows.shape[1]
     if not len(rows):
         return np.eye(p)
-    scale = _largest(np.abs(rows), axis=0)
+    scale = largest(np.abs(rows), axis=0)
     R = np.linalg.qr(rows / scale, mode="r")
     _, singular, right = np.linalg.svd(R)
     rank = int((singular > 1e-10 * singular[0]).sum()) if singular[0] > 0 else 0
@@ -154,4 +157,4 @@ def _recession(Z: Array, sign: Array, separated: Mask) -> Recession:
     null = null_space(Z[~separated])
     inequalities = (Z[separated] @ null) * sign[separated, None]
     unit = inequalities / np.linalg.norm(inequalities, axis=1, keepdims=True)
-    return Recession(null, np.unique(np.round(unit, 9), axis=0))
+    return Recession(null, np.unique(np.round(unit, 9), axis=0), largest(np.abs(Z), axis=0))

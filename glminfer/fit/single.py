@@ -61,7 +61,7 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     chosen = family(method.link)
     basis = learn_basis(raw, len(design.columns), design.constant)
     rows = raw.with_X(basis.columns(sample.X))
-    estimate = _estimate(rows, basis, chosen, method, design.constant)
+    estimate = _estimate(rows, basis, chosen, method, sample)
     return _record(sample, raw, estimate, method, call)
 
 
@@ -79,9 +79,9 @@ def refuse_saturated(sample: Sample) -> None:
         )
 
 
-def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, constant: Array | None) -> _Estimate:
+def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, sample: Sample) -> _Estimate:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
-    solution = solve(rows, fam, method, _start(rows, basis, fam, constant))
+    solution = solve(rows, fam, method, _start(rows, basis, fam, sample.design.constant))
     if _exists(rows, fam, solution):
         return _Estimate(basis, rows, solution, None, None)
     found = _separation(rows, fam, solution)
@@ -92,7 +92,7 @@ def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, const
     inner = learn_basis(kept, basis.rank, None)
     kept = kept.with_X(inner.columns(rows.whole.X))
     limit = solve(kept, fam, method, np.zeros(inner.rank))
-    named = separation.Recession(basis.T @ cone.null, cone.cone)
+    named = separation.Recession(basis.T @ cone.null, cone.cone, separation.largest(np.abs(sample.X), axis=0))
     return _Estimate(_composed(basis, inner), kept, limit, named, mask)
 
 
@@ -192,7 +192,7 @@ def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method
     linear = estimate.basis.T @ solution.coef[0]
     values = _values(linear, estimate, list(estimate.basis.relations))
     status = Status.SEPARATED if estimate.split is not None else solution.status[0]
-    text = separation_text(sample, values, estimate.separated)
+    text = separation_text(sample, values, estimate.separated, aliased)
     constant = _coefficients_of_counts(sample)
     total, events, saturated = raw.sum(kernels.outcome_totals)[0]
     return FitRecord(
