@@ -41,7 +41,14 @@ class SeparationWarning(UserWarning):
 
 
 class Status(StrEnum):
-    """How a fit ended; the value is the word printed in tables."""
+    """How a fit ended; the value is the word printed in tables.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> print(gi.Status.LIMIT)
+    limit reached
+    """
 
     CONVERGED = "converged"
     SEPARATED = "separated"
@@ -51,6 +58,7 @@ class Status(StrEnum):
 
     @property
     def sentence(self) -> str:
+        """The sentence shown to the user."""
         return _SENTENCES[self]
 
 
@@ -76,6 +84,7 @@ def counted(count: int, noun: str) -> str:
 
 def checked_keywords(function: F) -> F:
     """Answer an unknown keyword with a TypeError that offers the nearest valid name."""
+    called = function.__qualname__.removesuffix(".__init__")
     known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
     @functools.wraps(function)
@@ -83,7 +92,7 @@ def checked_keywords(function: F) -> F:
         for name in kwargs:
             if name not in known:
                 raise TypeError(
-                    f"{function.__name__}() has no argument {name!r}.{nearest(name, known)} "
+                    f"{called}() has no argument {name!r}.{nearest(name, known)} "
                     f"It takes: {', '.join(k for k in known if k != 'self')}."
                 )
         return function(*args, **kwargs)
@@ -95,5 +104,7 @@ def one_of(value: str, choices: Iterable[str], what: str) -> str:
     """Return ``value`` if it is one of ``choices``, else raise naming all of them."""
     choices = list(choices)
     if value not in choices:
-        raise InputError(f"{what} {value!r} is not known.{nearest(str(value), choices)} Choose one of: {', '.join(choices)}.")
+        raise InputError(
+            f"{what} {value!r} is not known.{nearest(str(value), choices)} Choose one of: {', '.join(choices)}."
+        )
     return value

@@ -20,6 +20,7 @@ from glminfer.errors import (
     SeparationWarning,
     Status,
     checked_keywords,
+    counted,
     one_of,
 )
 from glminfer.fit.records import FitRecord, Lost
@@ -174,6 +175,24 @@ def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
         return _as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control), call))
 
 
+def _difference(again: FitRecord, fit: FitRecord) -> str:
+    """What tells two fits apart; empty when nothing but rounding does."""
+    if again.columns != fit.columns:
+        return f"they give the columns {', '.join(again.columns)}, where the fit has {', '.join(fit.columns)}"
+    if again.nobs != fit.nobs or not np.isclose(again.loglik, fit.loglik, rtol=1e-8):
+        return (
+            f"{counted(again.nobs, 'row')} with log-likelihood {again.loglik:.6g}, where the fit has "
+            f"{counted(fit.nobs, 'row')} and {fit.loglik:.6g}"
+        )
+    unit = np.where(fit.finite, np.abs(fit.values) + covariance.standard_errors(fit, covariance.covariance(fit)), 1.0)
+    apart = ~np.isclose(again.values / unit, fit.values / unit, rtol=0, atol=1e-6, equal_nan=True)
+    told = [
+        f"{fit.columns[j]} is {again.values[j]:.6g}, where the fit has {fit.values[j]:.6g}"
+        for j in np.flatnonzero(apart)
+    ]
+    return told[0] if told else ""
+
+
 def _as_fit(record: FitRecord) -> Fit:
     return Fit(**{f.name: getattr(record, f.name) for f in fields(record)})
 
@@ -192,7 +211,8 @@ def _warn(fit: FitRecord) -> None:
         warnings.warn(fit.separation, SeparationWarning, stacklevel=level + 1)
     elif fit.status is Status.LIMIT:
         warnings.warn(
-            f"{Status.LIMIT.sentence} ({fit.n_iter} iterations of {fit.solver!r}). The estimates are not the maximum; "
+            f"{Status.LIMIT.sentence[:-1]} ({counted(fit.n_iter, 'iteration')} of {fit.solver!r}). "
+            "The estimates are not the maximum; "
             "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
             ConvergenceWarning,
             stacklevel=level + 1,
@@ -230,16 +250,16 @@ class Fit(FitRecord):
     ['Intercept', 'contrast_left', 'contrast_right']
     """
 
-    tidy = checked_keywords(tables.tidy)
-    glance = checked_keywords(tables.glance)
-    augment = checked_keywords(tables.augment)
-    summary = checked_keywords(summary.summary)
-    vcov = checked_keywords(covariance.vcov)
-    confint = checked_keywords(intervals.confint)
-    predict = checked_keywords(prediction.predict)
-    residuals = checked_keywords(diagnostics.residuals)
-    score = checked_keywords(prediction.score)
-    crosscheck = checked_keywords(crosscheck.crosscheck)
+    tidy = tables.tidy
+    glance = tables.glance
+    augment = tables.augment
+    summary = summary.summary
+    vcov = covariance.vcov
+    confint = intervals.confint
+    predict = prediction.predict
+    residuals = diagnostics.residuals
+    score = prediction.score
+    crosscheck = crosscheck.crosscheck
 
     @property
     def formula(self) -> str:
@@ -268,6 +288,7 @@ class Fit(FitRecord):
         table.insert(0, "step", np.arange(len(rows)))
         return table
 
+    @checked_keywords
     def update(self, change: str) -> Fit:
         """Refit with a changed formula; ``.`` stands for the old side, as in R.
 
@@ -317,13 +338,13 @@ class Fit(FitRecord):
         options |= {name: value for name, value in given.items() if value is not None}
         lost = [name for name, value in options.items() if value is Lost.ARGUMENT]
         if lost:
-            raise DataError(f"{lost[0]}= was given as an array, which the pickle left behind; give it again: {lost[0]}=...")
-        again = _refitted(self, data, options)
-        if again.nobs != self.nobs or not np.isclose(again.loglik, self.loglik, rtol=1e-8):
             raise DataError(
-                f"These data do not give this fit: {again.nobs:,} rows with log-likelihood {again.loglik:.6g}, where the "
-                f"fit has {self.nobs:,} rows and {self.loglik:.6g}. Use the data it was fitted to."
+                f"{lost[0]}= was given as an array, which the pickle left behind; give it again: {lost[0]}=..."
             )
+        again = _refitted(self, data, options)
+        difference = _difference(again, self)
+        if difference:
+            raise DataError(f"These data do not give this fit: {difference}. Use the data it was fitted to.")
         return again
 
     def __str__(self) -> str:

@@ -22,7 +22,9 @@ def _loader():
 
 @functools.cache
 def case(name: str) -> dict:
-    return _loader().load_case(str(FOLDER / f"{name}.json"))
+    with warnings.catch_warnings():  # pandas 3 deprecates float_precision, which pandas 2 needs to read every digit
+        warnings.filterwarnings("ignore", message=".*float_precision")
+        return _loader().load_case(str(FOLDER / f"{name}.json"))
 
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem != "transforms")

@@ -8,6 +8,7 @@ import keyword
 import unicodedata
 from dataclasses import dataclass
 from types import CodeType
+from typing import Any
 
 from glminfer.data.lexing import tokens
 from glminfer.data.scope import r_spelling
@@ -92,12 +93,16 @@ def _plain(name: str) -> str:
     return name.removeprefix(_SOFT)
 
 
+def _shown(node: ast.AST) -> str:
+    return ast.unparse(node).replace(_SOFT, "")
+
+
 def _quoted_column(node: ast.AST) -> str | None:
     """The name in ``Q("name")``."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Q"):
         return None
     if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant) or not isinstance(node.args[0].value, str):
-        raise FormulaError(f'Q() takes the name of a column as text, Q("my x"); this is {ast.unparse(node)}.')
+        raise FormulaError(f'Q() takes the name of a column as text, Q("my x"); this is {_shown(node)}.')
     return node.args[0].value
 
 
@@ -176,6 +181,38 @@ class _Namer(ast.NodeTransformer):
         visited: ast.expr = self.visit(node)
         self.mode = before
         return visited
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """``0 < x < 2`` row by row; ``x < 2 & ok``, which Python reads as ``x < (2 & ok)``, is refused."""
+        operands = [node.left, *node.comparators]
+        for operand in operands:
+            if isinstance(operand, ast.BinOp) and isinstance(operand.op, ast.BitAnd | ast.BitOr):
+                raise FormulaError(
+                    f"{_shown(node)} compares with {_shown(operand)}, because & and | bind tighter than comparisons; "
+                    "put each comparison in parentheses, (a < 1) & (b > 2), or write 'and' and 'or'."
+                )
+        pairs = zip(operands, node.ops, operands[1:], strict=False)
+        parts = [self.generic_visit(ast.Compare(left, [op], [right])) for left, op, right in pairs]
+        return self._joined("np.logical_and", parts)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        """``and`` and ``or`` row by row."""
+        how = "np.logical_and" if isinstance(node.op, ast.And) else "np.logical_or"
+        return self._joined(how, [self.visit(value) for value in node.values])
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        """``not`` row by row."""
+        visited = self.generic_visit(node)
+        if not isinstance(node.op, ast.Not):
+            return visited
+        return ast.Call(ast.Name(self._new(self.constants, "_k", "np.logical_not"), ast.Load()), [node.operand], [])
+
+    def _joined(self, how: str, parts: list[Any]) -> ast.AST:
+        result = parts[0]
+        for part in parts[1:]:
+            function = ast.Name(self._new(self.constants, "_k", how), ast.Load())
+            result = ast.Call(function, [result, part], [])
+        return result
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         path = _path(node)

@@ -77,8 +77,8 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
 
 def _expressions(design: Design, response: bool) -> tuple[list[Expression], list[Expression], list[Expression]]:
     """Factors, offsets and (when asked for) the left side, resolved as they were when learning."""
-    left = design.left if response else {}
-    factors, offsets, pieces = ([expression(t, design.used) for t in d] for d in (design.factors, design.offsets, left))
+    texts = (design.factors, design.offsets, design.formula.pieces if response else ())
+    factors, offsets, pieces = ([expression(t, design.used) for t in some] for some in texts)
     return factors, offsets, pieces
 
 

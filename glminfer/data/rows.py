@@ -107,5 +107,5 @@ class MemoryRows:
 
 def memory_rows(X: Array, y: Array, weights: Array, offset: Array) -> MemoryRows:
     """Rows of one model: X (n, p) and vectors (n,)."""
-    column = lambda v: np.asarray(v, dtype=float).reshape(len(X), -1)  # noqa: E731
-    return MemoryRows(Block(np.ascontiguousarray(X, dtype=float), column(y), column(weights), column(offset)))
+    columns = (np.asarray(v, dtype=float).reshape(len(X), -1) for v in (y, weights, offset))
+    return MemoryRows(Block(np.ascontiguousarray(X, dtype=float), *columns))

@@ -37,7 +37,7 @@ class Selection:
     rows: Rows | None = None
     n_rows: int = -1
     causes: dict[str, int] = field(default_factory=dict)
-    after_subset: slice | Rows = slice(None)
+    after_subset: slice | Rows = field(default_factory=lambda: slice(None))
 
     def __post_init__(self) -> None:
         if self.n_rows < 0:

@@ -49,9 +49,10 @@ def chosen(name: str, levels: Levels, event: Any) -> Levels:
     if _same(event, failure):
         return success, failure
     known = [level for level in levels if level is not None]
+    alike = [level for level in known if isinstance(event, str) and isinstance(level, str)]
     raise ResponseError(
         f"event={event!r} is not a value of {name}, which takes {shown(known)}."
-        f"{nearest(str(event), map(str, known))} Give one of these values."
+        f"{nearest(event, alike) if alike else ''} Give one of these values."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError
+from glminfer.errors import InputError, checked_keywords
 
 _NAMES = ("Ada", "Bea", "Cleo", "Dora", "Emil", "Fritz", "Gus", "Hanna", "Ida", "Jon", "Kaj", "Lena")
 _MOUSE_EFFECTS = (0.0, 0.5, -0.4, 0.3, -0.2, 0.1)  # logits, on the side of "right"; the reference mouse comes first
@@ -24,6 +24,7 @@ _STIMULUS_SPREAD = np.array([0.7, 0.6, 0.6, 0.4, 0.4, 0.25, 0.25, 0.2, 0.1, 0.1]
 _CHOICE_SPREAD = np.array([0.1, 0.1, 0.1, 0.15, 0.3, 0.25, 0.35, 0.35, 0.1, 0.1])
 
 
+@checked_keywords
 def simulate_session(
     n_trials: int = 800, n_neurons: int = 20, *, n_mice: int = 3, n_sessions: int = 1, seed: int = 0
 ) -> pd.DataFrame:
@@ -114,7 +115,9 @@ def true_coefficients(n_mice: int = 3) -> pd.Series:
     """
     n_mice = _whole("n_mice", n_mice, 1)
     mice = {f"C(mouse)[T.{_mouse(k)}]": _mouse_effect(k) for k in range(1, n_mice)}
-    return pd.Series(_CHOICE | mice, name="estimate")
+    interaction = "contrast_left:contrast_right"  # comes last, as in a fit: terms are ordered by degree
+    main = {name: value for name, value in _CHOICE.items() if name != interaction}
+    return pd.Series(main | mice | {interaction: _CHOICE[interaction]}, name="estimate")
 
 
 def simulated_neurons(n_neurons: int = 20, *, seed: int = 0) -> pd.DataFrame:

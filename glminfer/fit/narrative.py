@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.design import Sample
+from glminfer.data.design import Design, Sample
 from glminfer.errors import Status, counted
 from glminfer.numerics.blocks import Array
 
@@ -25,8 +26,10 @@ def alias_texts(relations: Mapping[int, Array], names: Sequence[str], X: Array) 
 def _combination(relation: Array, names: Sequence[str], norms: Array) -> str:
     size = np.abs(relation) * norms
     used = np.flatnonzero(size > 1e-8 * size.max(initial=0.0))
-    text = "".join(_signed(float(relation[k]), names[k]) for k in used)
-    return text.removeprefix(" + ").replace(" - ", "-", 1) if text.startswith(" - ") else text.removeprefix(" + ") or "0"
+    text = "".join(_signed(float(relation[k]), names[int(k)]) for k in used)
+    return (
+        text.removeprefix(" + ").replace(" - ", "-", 1) if text.startswith(" - ") else text.removeprefix(" + ") or "0"
+    )
 
 
 def _signed(coefficient: float, name: str) -> str:
@@ -47,13 +50,15 @@ def separation_text(
     count, n = int(separated.sum()), int(used.sum())
     kind = "Complete" if count == n else "Quasi-complete"
     infinite = [j for j in range(len(values)) if np.isinf(values[j])]
-    parts = [*_reference_levels(sample, separated), *(_culprit(sample, j, float(values[j])) for j in infinite[:_NAMED])]
+    parts = [*_hidden_levels(sample, separated), *(_culprit(sample, j, float(values[j])) for j in infinite[:_NAMED])]
     if len(infinite) > _NAMED:
         parts.append(f"and {len(infinite) - _NAMED} more")
     open_ended = [name for name, value in zip(sample.design.columns, values, strict=True) if np.isnan(value)]
     open_ended = [name for name in open_ended if name not in aliased]
     if open_ended:
-        parts.append(f"{', '.join(open_ended[:_NAMED])} shown as NaN: several directions separate, with either sign")
+        more = f" and {len(open_ended) - _NAMED} more" if len(open_ended) > _NAMED else ""
+        named = ", ".join(open_ended[:_NAMED]) + more
+        parts.append(f"{named} shown as NaN: several directions separate, with either sign")
     return (
         f"{kind} separation: {count:,} of {counted(n, 'row')} {'is' if count == 1 else 'are'} predicted perfectly"
         f"{': ' + '; '.join(parts) if parts else ''}. These estimates are infinite, so no Wald statement is made about "
@@ -70,18 +75,28 @@ def _culprit(sample: Sample, j: int, value: float) -> str:
     return f"{said} ({_told(sample, events, total)} where it is 1)" if events in (0, total) else said
 
 
-def _reference_levels(sample: Sample, separated: NDArray[np.bool_]) -> list[str]:
-    """Reference levels all of whose rows are separated: no column stands for them, so they are named here."""
+def _hidden_levels(sample: Sample, separated: NDArray[np.bool_]) -> list[str]:
+    """Levels all of whose rows are separated, as far as no dummy stands for them that would name them."""
     found = []
-    for name, level in sample.design.reference.items():
-        span = sample.design.terms.get(name)
-        if span is None:
-            continue
-        marked = (sample.X[:, span] == 0).all(axis=1) & (sample.weights > 0)
+    for name, level, is_reference, row in _levels_without_dummy(sample.design):
+        marked = (sample.X[:, sample.design.terms[name]] == row).all(axis=1) & (sample.weights > 0)
         events, total = _counts(sample, marked)
         if marked.any() and separated[marked].all() and events in (0, total):
-            found.append(f"{_told(sample, events, total)} where {name} is at its reference level {level!r}")
+            at = "at its reference level " if is_reference else ""
+            found.append(f"{_told(sample, events, total)} where {name} is {at}{level!r}")
     return found
+
+
+def _levels_without_dummy(design: Design) -> Iterator[tuple[str, Any, bool, Array]]:
+    """Factor, level, whether it is the reference, and the row that codes it in the factor's main effect."""
+    for term, full in zip(design.formula.terms, design.full, strict=True):
+        factor = design.factors.get(term.name)
+        if factor is None or factor.width:
+            continue
+        coding = factor.coding(full[0])
+        for level, row in zip(factor.levels, coding.table(len(factor.levels)), strict=True):
+            if coding.matrix is not None or not row.any():
+                yield term.name, level, coding.matrix is None, row
 
 
 def _counts(sample: Sample, marked: NDArray[np.bool_]) -> tuple[float, float]:
@@ -94,9 +109,16 @@ def _told(sample: Sample, events: float, total: float) -> str:
     return f"{sample.design.response.event} in {events:,.0f} of {total:,.0f}"
 
 
+def _weightless(sample: Sample) -> list[str]:
+    count = int(np.count_nonzero(sample.weights == 0))
+    what = "zero weight" if sample.trials is None else "zero weight or no trials"
+    verb = "is" if count == 1 else "are"
+    return [f"{counted(count, 'row')} of {what} {verb} given fitted values but not counted in nobs"] if count else []
+
+
 def notes_of(sample: Sample, aliased: Mapping[str, str], separation: str, status: Status) -> tuple[str, ...]:
     """Everything worth saying about a fit, in the order it is printed."""
-    notes = [*sample.notes]
+    notes = [*sample.notes, *_weightless(sample)]
     notes += [f"{name} is aliased and has no estimate: {relation}" for name, relation in aliased.items()]
     notes += [separation] if separation else []
     if status is Status.LIMIT:

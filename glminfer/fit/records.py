@@ -127,7 +127,7 @@ class FitRecord:
     @property
     def deviance(self) -> float:
         """Twice the log-likelihood lost against one mean per row (27)."""
-        return 2 * (self.saturated_loglik - self.loglik)
+        return max(2 * (self.saturated_loglik - self.loglik), 0.0)  # rounding, where every row has its own mean
 
     @property
     def null_deviance(self) -> float:

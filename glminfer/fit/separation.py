@@ -1,8 +1,8 @@
 """Separation: does the likelihood have a maximum, and if not, where do the estimates go? (15)-(17)
 
 A direction of recession δ has x'δ ≥ 0 on rows that are all events, ≤ 0 on rows that have none, and = 0 on mixed rows;
-along it the likelihood rises for ever. Rows with x'δ ≠ 0 for some such δ are *separated*: their fitted probabilities are
-exactly 0 or 1 in the limit. The finite part of the estimate is the fit of the other rows.
+along it the likelihood rises for ever. Rows with x'δ ≠ 0 for some such δ are *separated*: their fitted
+probabilities are exactly 0 or 1 in the limit. The finite part of the estimate is the fit of the other rows.
 
 Sources: Albert & Anderson (1984), Biometrika 71; Konis (2007), thesis, Oxford.
 """
@@ -40,9 +40,11 @@ class Recession:
     scale: Array
 
     def signs(self, functionals: Array) -> Array:
-        """Where each row of ``functionals`` (q, p) goes along the cone: 0 stays finite, ±1 to ±inf, NaN undetermined."""
+        """Where each row of ``functionals`` (q, p) goes: 0 stays finite, ±1 to ±inf, NaN in either direction."""
         reduced = functionals @ self.null
-        size = (np.abs(functionals) / self.scale).sum(axis=1) * (np.abs(self.null) * self.scale[:, None]).max(initial=0.0)
+        size = (np.abs(functionals) / self.scale).sum(axis=1) * (np.abs(self.null) * self.scale[:, None]).max(
+            initial=0.0
+        )
         moving = np.abs(reduced).max(axis=1, initial=0.0) > 1e-9 * size
         signs = np.zeros(len(functionals))
         signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
@@ -50,7 +52,7 @@ class Recession:
 
 
 def _direction(cone: Array, functional: Array) -> float:
-    """±1 when the functional has one sign on the cone (it is, or minus it is, a non-negative sum of the inequalities)."""
+    """±1 when the functional has one sign on the cone: it, or minus it, is a non-negative sum of inequalities."""
     if len(functional) == 1:
         return float(np.sign(functional[0]) * np.sign(cone[:, 0].sum()))
     from scipy.optimize import nnls
@@ -90,6 +92,7 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
 
 
 def largest(values: Array, axis: int) -> Array:
+    """Maxima along an axis, 1 where there is nothing but zeros: a safe scale."""
     largest = values.max(axis=axis, initial=0.0)
     return np.where(largest > 0, largest, 1.0)
 
@@ -120,7 +123,7 @@ def _first_rows(suspicion: Array) -> NDArray[np.intp]:
 
 
 def _linear_programme(rows: Array, sign: Array) -> Array | None:
-    """A direction with 0 ≤ ±x'δ ≤ 1 (= 0 on mixed rows) and the largest sum, or None when that sum is zero (17)."""
+    """A direction with 0 ≤ ±x'δ ≤ 1 (0 on mixed rows) and the largest sum, or None when that is zero (17)."""
     from scipy.optimize import linprog
 
     signed = rows * np.where(sign == 0, 1.0, sign)[:, None]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 
 from glminfer.data.design import Sample
 from glminfer.data.rows import MemoryRows, memory_rows
@@ -25,6 +25,7 @@ from glminfer.numerics.rank import Basis, learn_basis
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
 _MANY_ROWS = 20_000  # from here on Newton starts from the fit of a subsample
+_FEWER = 16  # one row in so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Method:
 
     link: str = "logit"
     solver: str = "newton"
-    control: Control = Control()
+    control: Control = field(default_factory=Control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,14 @@ def refuse_saturated(sample: Sample) -> None:
     rank = int(np.linalg.matrix_rank(sample.X[used]))
     if rank >= n:
         raise DataError(
-            f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and nothing could be claimed. "
-            "Use fewer covariates, a penalised fit (penalty=), or gi.logit_path for a regularization path."
+            f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and "
+            "nothing could be claimed. Use fewer covariates, a penalised fit (penalty=), or gi.logit_path for a regularization path."
         )
 
 
 def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, sample: Sample) -> _Estimate:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
-    solution = solve(rows, fam, method, _start(rows, basis, fam, sample.design.constant))
+    solution = solve(rows, fam, method, _start(basis, fam, sample))
     if _exists(rows, fam, solution):
         return _Estimate(basis, rows, solution, None, None)
     found = _separation(rows, fam, solution)
@@ -100,16 +101,15 @@ def _composed(outer: Basis, inner: Basis) -> Basis:
     return Basis(outer.T @ inner.T, outer.kept[inner.kept], outer.shift, outer.constant, outer.relations, outer.means)
 
 
-def _start(rows: MemoryRows, basis: Basis, fam: Family, constant: Array | None) -> Array:
+def _start(basis: Basis, fam: Family, sample: Sample) -> Array:
     """Zero, or the constant at the link of the overall mean where that is known."""
-    start = np.zeros(basis.rank)
-    if constant is None or np.any(rows.whole.offset):
+    start, constant = np.zeros(basis.rank), sample.design.constant
+    if constant is None or np.any(sample.offset):
         return start
-    total, events, _ = rows.sum(kernels.outcome_totals)[0]
     at = np.flatnonzero(constant)
     where = np.flatnonzero(np.isin(basis.kept, at))
     if where.size == at.size:
-        start[where] = constant[at] * fam.quantile(np.array(events / total))
+        start[where] = constant[at] * fam.quantile(np.array(np.average(sample.y, weights=sample.weights)))
     return start
 
 
@@ -123,9 +123,7 @@ def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Soluti
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
         return _best_of_starts(rows, fam, method, start)
-    if len(rows.whole.X) > _MANY_ROWS:
-        start = _subsample_start(rows, fam, method.control, start)
-    return maximise(objective, start[None], method.control)
+    return maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
 
 
 def _unit_constant(rows: MemoryRows) -> Array | None:
@@ -134,14 +132,15 @@ def _unit_constant(rows: MemoryRows) -> Array | None:
     return np.eye(X.shape[1])[0] if X.shape[1] and (X[:, 0] == 1.0).all() else None
 
 
-def _subsample_start(rows: MemoryRows, fam: Family, control: Control, start: Array) -> Array:
-    """The fit of an even subsample; where that does not converge, the start given."""
+def _subsample_start(rows: MemoryRows, fam: Family, start: Array) -> Array:
+    """The fit of an even subsample, itself started from a smaller one; the start given if that fails."""
     n, p = rows.whole.X.shape
-    step = n // max(5000, 50 * p)
-    if step < 2:
+    if n < max(_MANY_ROWS, 400 * p):
         return start
-    few = maximise(Likelihood(rows.every(step), fam), start[None], Control(tol=1e-2, max_iter=25))
-    return few.coef[0] if few.status[0] is Status.CONVERGED else start
+    few = rows.every(_FEWER)
+    start = _subsample_start(few, fam, start)
+    found = maximise(Likelihood(few, fam), start[None], Control(tol=1e-2, max_iter=25))
+    return found.coef[0] if found.status[0] is Status.CONVERGED else start
 
 
 def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
@@ -167,7 +166,9 @@ def _expected(solution: Solution) -> Any:
     return type(terms)(terms.loglik, terms.score, terms.information, terms.information)
 
 
-def _separation(rows: MemoryRows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
+def _separation(
+    rows: MemoryRows, fam: Family, solution: Solution
+) -> tuple[separation.Mask, separation.Recession] | None:
     whole = rows.whole
     used = whole.weights[:, 0] > 0
     close = rows.map(kernels.suspicion, solution.coef, fam)
@@ -194,7 +195,6 @@ def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method
     status = Status.SEPARATED if estimate.split is not None else solution.status[0]
     text = separation_text(sample, values, estimate.separated, aliased)
     constant = _coefficients_of_counts(sample)
-    total, events, saturated = raw.sum(kernels.outcome_totals)[0]
     return FitRecord(
         design=design,
         family=fam,
@@ -210,10 +210,10 @@ def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method
         nobs=raw.nobs,
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
-        null_loglik=_null_loglik(raw, sample, fam, (total, events)) + constant,
+        null_loglik=_null_loglik(raw, sample, fam) + constant,
         count_constant=constant,
-        n_trials=float(total) if sample.trials is not None else raw.nobs,
-        saturated_loglik=float(saturated) + constant,
+        n_trials=float(sample.weights.sum()) if sample.trials is not None else raw.nobs,
+        saturated_loglik=_saturated_loglik(sample) + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),
         aliased=aliased,
@@ -233,7 +233,9 @@ def _values(linear: Array, estimate: _Estimate, aliased: list[int]) -> Array:
     values = linear.copy()
     if estimate.split is not None:
         signs = estimate.split.signs(np.eye(len(values)))
-        values = np.where(signs == 0, values, np.where(np.isnan(signs), np.nan, np.inf * np.where(signs < 0, -1.0, 1.0)))
+        values = np.where(
+            signs == 0, values, np.where(np.isnan(signs), np.nan, np.inf * np.where(signs < 0, -1.0, 1.0))
+        )
     values[aliased] = np.nan
     return values
 
@@ -248,14 +250,21 @@ def _coefficients_of_counts(sample: Sample) -> float:
     return float((sample.weights / trials) @ choose)
 
 
-def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family, totals: tuple[float, float]) -> float:
+def _saturated_loglik(sample: Sample) -> float:
+    """Log-likelihood of one mean per row, without the binomial coefficients; zero for single trials (27)."""
+    if sample.trials is None:
+        return 0.0
+    y = sample.y
+    return float(sample.weights @ (xlogy(y, y) + xlogy(1 - y, 1 - y)))
+
+
+def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:
     """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
-    total, events = totals
     start = np.zeros((1, 1))
     if not sample.design.has_intercept:
         return float(NullLikelihood(raw, fam)(start).loglik[0])
-    mean = events / total
+    mean = float(np.average(sample.y, weights=sample.weights))
     if not np.any(sample.offset):
-        return float(total * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
+        return float(sample.weights.sum() * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
     start[0, 0] = fam.quantile(np.array(mean)) - np.average(sample.offset, weights=sample.weights)
     return float(maximise(NullLikelihood(raw, fam), start, Control()).terms.loglik[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import one_of
+from glminfer.errors import checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.numerics.blocks import Array
 
@@ -55,6 +55,7 @@ def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
     return np.asarray(V)
 
 
+@checked_keywords
 def vcov(fit: FitRecord, cov: str = "model") -> pd.DataFrame:
     """How do the estimates vary together? Their covariance matrix, T H⁻¹ Tᵀ (19).
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import bdtr, ndtri, xlogy
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.placement import placed
 from glminfer.inference.prediction import link_values, probability
@@ -18,6 +18,7 @@ from glminfer.numerics.blocks import Array
 TYPES = ("deviance", "pearson", "working", "response", "quantile")
 
 
+@checked_keywords
 def residuals(
     fit: FitRecord,
     type: Literal["deviance", "pearson", "working", "response", "quantile"] = "deviance",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance, standard_errors
 from glminfer.inference.distributions import critical, two_sided
@@ -31,7 +31,9 @@ class Wald:
 def checked_level(level: float) -> float:
     """A confidence level strictly between 0 and 1."""
     if not 0.0 < level < 1.0:
-        raise InputError(f"level={level} is not a confidence level: it must lie strictly between 0 and 1, such as 0.95.")
+        raise InputError(
+            f"level={level} is not a confidence level: it must lie strictly between 0 and 1, such as 0.95."
+        )
     return float(level)
 
 
@@ -41,7 +43,9 @@ def wald(fit: FitRecord, cov: str = "model", dof: float | None = None, level: fl
     chosen = covariance(fit, cov)
     degrees = np.full(len(fit.values), chosen.dof if dof is None else float(dof))
     if not (degrees > 0).all():
-        raise InputError(f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal.")
+        raise InputError(
+            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
+        )
     se = standard_errors(fit, chosen)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = fit.values / se
@@ -50,6 +54,7 @@ def wald(fit: FitRecord, cov: str = "model", dof: float | None = None, level: fl
     return Wald(fit.values, se, statistic, p, log10_p, fit.values - half, fit.values + half, degrees)
 
 
+@checked_keywords
 def confint(
     fit: FitRecord,
     level: float = 0.95,

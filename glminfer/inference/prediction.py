@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance
 from glminfer.inference.distributions import critical
@@ -71,7 +71,9 @@ def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], V
     se = None
     if V is not None:
         Z = new.X @ fit.T
-        se = np.where(np.isfinite(eta), np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", Z, V, Z, optimize=True), 0.0)), np.nan)
+        se = np.where(
+            np.isfinite(eta), np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", Z, V, Z, optimize=True), 0.0)), np.nan
+        )
     return LinkValues(eta, se, new.keep, new.n, new.index)
 
 
@@ -85,6 +87,7 @@ def _beyond(fit: FitRecord, X: Array, eta: Array, where: NDArray[np.bool_]) -> A
         return np.where(signs == 0, eta, signs * np.inf)
 
 
+@checked_keywords
 def predict(
     fit: FitRecord,
     newdata: Any = None,
@@ -210,10 +213,13 @@ def _beyond_term(fit: FitRecord, X: Array, span: slice, contribution: Array) -> 
     if not infinite.any():
         return contribution
     with np.errstate(invalid="ignore"):
-        far = np.where(X[:, span][:, infinite] != 0, X[:, span][:, infinite] * fit.values[span][infinite], 0.0).sum(axis=1)
-    return contribution + far
+        far = np.where(X[:, span][:, infinite] != 0, X[:, span][:, infinite] * fit.values[span][infinite], 0.0).sum(
+            axis=1
+        )
+    return np.asarray(contribution + far)
 
 
+@checked_keywords
 def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     """How well does the fit predict these outcomes?
 
@@ -251,7 +257,9 @@ def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
 def _score(fit: FitRecord, y: Array, weights: Array, eta: Array) -> dict[str, float]:
     p = probability(fit, eta)
     hits, misses, total = weights * y, weights * (1 - y), weights.sum()
-    loglik = np.where(np.isfinite(eta), fit.family.pointwise(y, np.where(np.isfinite(eta), eta, 0.0))[0], _certain(y, p))
+    loglik = np.where(
+        np.isfinite(eta), fit.family.pointwise(y, np.where(np.isfinite(eta), eta, 0.0))[0], _certain(y, p)
+    )
     return {
         "accuracy": float(np.where(p > 0.5, hits, misses).sum() / total),
         "auc": _auc(p, hits, misses),

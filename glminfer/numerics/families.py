@@ -207,6 +207,12 @@ FAMILIES = {
         lambda p: -np.log(-np.log(p)),
     ),
     "cauchit": Family(
-        "cauchit", _cauchit_pointwise, _cauchit_mean, _cauchit_survival, _cauchit_slope, _cauchit_quantile, concave=False
+        "cauchit",
+        _cauchit_pointwise,
+        _cauchit_mean,
+        _cauchit_survival,
+        _cauchit_slope,
+        _cauchit_quantile,
+        concave=False,
     ),
 }

@@ -57,11 +57,13 @@ def standardising(products: Array, constant: Array | None) -> Array:
     return np.asarray(A / np.sqrt(np.where(variance > 0, variance, 1.0)))
 
 
-def first_order(method: str, objective: Likelihood, start: Array, control: Control, scaling: tuple[Array, float]) -> Solution:
+def first_order(
+    method: str, objective: Likelihood, start: Array, control: Control, scaling: tuple[Array, float]
+) -> Solution:
     """Maximise one model from ``start`` (p,) by "gradient", "bfgs" or "lbfgs"; ``scaling`` is (A, Σw)."""
     A, total = scaling
     problem = _Scaled(objective, A, total, time.perf_counter())
-    theta = np.linalg.solve(A, start)
+    theta: Array = np.linalg.solve(A, start).astype(float)
     problem.record(theta, 0.0)
     theta = METHODS[method](problem, theta, control)
     coef = (A @ theta)[None]
@@ -116,7 +118,7 @@ def _quasi_newton(name: str, limit: int, options: dict[str, float]) -> Callable[
             last[0] = np.array(point)
 
         bounds = {"maxiter": control.limit(limit), **options}
-        found = minimize(problem, theta, jac=True, method=name, callback=remember, options=bounds)
+        found = minimize(problem, theta, jac=True, method=name, callback=remember, options=bounds)  # type: ignore[call-overload]
         return np.asarray(found.x)
 
     return solve

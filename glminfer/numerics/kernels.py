@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import xlogy
 
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
@@ -19,8 +18,11 @@ def _of_models(block: Block, models: Models) -> tuple[Array, Array, Array]:
     """y, weights and offset of the models asked for; None means all."""
     if models is None:
         return block.y, block.weights, block.offset
-    take = lambda a: a if a.shape[1] == 1 else a[:, models]  # noqa: E731
-    return take(block.y), take(block.weights), take(block.offset)
+    return _columns(block.y, models), _columns(block.weights, models), _columns(block.offset, models)
+
+
+def _columns(values: Array, models: NDArray[np.intp]) -> Array:
+    return values if values.shape[1] == 1 else values[:, models]
 
 
 def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
@@ -108,13 +110,6 @@ def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
 def quadratic(block: Block, matrix: Array) -> Array:
     """x' A x of each row, (n,)."""
     return np.asarray(np.einsum("ij,ij->i", block.X @ matrix, block.X))
-
-
-def outcome_totals(block: Block) -> Array:
-    """(Σw, Σwy, Σw·saturated log-likelihood) of each model, packed as (m, 3) (27)."""
-    weights, y = np.broadcast_arrays(block.weights, block.y)
-    saturated = xlogy(y, y) + xlogy(1.0 - y, 1.0 - y)
-    return np.column_stack([weights.sum(axis=0), (weights * y).sum(axis=0), (weights * saturated).sum(axis=0)])
 
 
 def suspicion(block: Block, coef: Array, family: Family) -> Array:

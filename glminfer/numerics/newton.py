@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.errors import Status
+from glminfer.errors import Status, checked_keywords
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array, Terms
 
@@ -67,6 +67,9 @@ class Control:
     def limit(self, default: int) -> int:
         """The iteration limit, or a solver's default."""
         return default if self.max_iter is None else self.max_iter
+
+
+Control.__init__ = checked_keywords(Control.__init__)  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +156,8 @@ def maximise(objective: Objective, start: Array, control: Control, *, patient: b
 def _begin(start: Array, terms: Terms) -> _State:
     m = len(start)
     step, decrement = newton_step(terms)
-    count = lambda: np.zeros(m, dtype=np.intp)  # noqa: E731
-    return _State(start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), count(), count(), count(), [None] * m)
+    halvings, n_iter, drift = np.zeros((3, m), dtype=np.intp)
+    return _State(start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, [None] * m)
 
 
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
@@ -197,14 +200,16 @@ def _replaced(old: Terms, models: NDArray[np.intp], new: Terms) -> Terms:
     """Fresh Terms where the given models carry new values: records never change after they are handed out."""
     if models.size == len(old.loglik):
         return new
-    out = [old.loglik.copy(), old.score.copy(), old.information.copy()]
-    for array, values in zip(out, (new.loglik, new.score, new.information), strict=True):
-        array[models] = values
-    if old.curvature is old.information:
-        return Terms(*out, out[2])
-    curvature = old.curvature.copy()
-    curvature[models] = new.curvature
-    return Terms(*out, curvature)
+
+    def put(array: Array, values: Array) -> Array:
+        out = array.copy()
+        out[models] = values
+        return out
+
+    information = put(old.information, new.information)
+    same = old.curvature is old.information
+    curvature = information if same else put(old.curvature, new.curvature)
+    return Terms(put(old.loglik, new.loglik), put(old.score, new.score), information, curvature)
 
 
 def _judge(state: _State, tol: float, limit: int, watchful: bool) -> None:
@@ -226,4 +231,3 @@ def _record(state: _State, clock: float) -> None:
         return
     score = float(np.abs(state.terms.score[0]).max(initial=0.0))
     state.trace.append(Step(float(state.terms.loglik[0]), score, float(state.accepted[0]), time.perf_counter() - clock))
-

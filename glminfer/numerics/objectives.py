@@ -35,6 +35,7 @@ class Likelihood:
     family: Family
 
     def __call__(self, coef: Array, models: Models = None) -> Terms:
+        """Terms at the coefficients (m, p)."""
         terms: Terms = self.rows.sum(kernels.likelihood, coef, self.family, models)
         return terms
 
@@ -57,6 +58,7 @@ class NullLikelihood:
     family: Family
 
     def __call__(self, coef: Array, models: Models = None) -> Terms:
+        """Terms at the constants (m, 1)."""
         terms: Terms = self.rows.sum(kernels.null_likelihood, coef, self.family, models)
         return terms
 

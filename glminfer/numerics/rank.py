@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from glminfer.numerics import kernels, linalg
-from glminfer.numerics.blocks import Array
+from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.objectives import Summable
 
 _EPS = np.finfo(float).eps
@@ -57,7 +57,7 @@ class Basis:
     @property
     def plain(self) -> bool:
         """Whether the working columns are the design columns themselves."""
-        return self.T.shape[0] == self.T.shape[1] and not self.shift.any() and bool((self.T == np.eye(len(self.T))).all())
+        return bool(self.T.shape[0] == self.T.shape[1] and np.array_equal(self.T, np.eye(len(self.T))))
 
     def columns(self, X: Array) -> Array:
         """Z = X T, with the subtraction of the shift done first: it is exact where the shift is near the values."""
@@ -86,18 +86,20 @@ class _Shifted:
     shift: Array
 
     def products(self) -> Array:
+        """XᵀX of the shifted columns."""
         return np.asarray(self.rows.sum(_shifted_products, self.shift))
 
     def combination(self, t: Array) -> tuple[Array, float]:
+        """(Xᵀr, rᵀr) of the combination r = X t of shifted columns."""
         packed = self.rows.sum(_shifted_combination, self.shift, t)
         return packed[:-1], float(packed[-1])
 
 
-def _shifted_products(block: kernels.Block, shift: Array) -> Array:
+def _shifted_products(block: Block, shift: Array) -> Array:
     return kernels.column_products(kernels.shifted(block, shift))
 
 
-def _shifted_combination(block: kernels.Block, shift: Array, t: Array) -> Array:
+def _shifted_combination(block: Block, shift: Array, t: Array) -> Array:
     return kernels.combination(kernels.shifted(block, shift), t)
 
 

@@ -1,0 +1,1 @@
+"""Tables, summaries and checks to look at."""

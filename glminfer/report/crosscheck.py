@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError
+from glminfer.errors import InputError, checked_keywords
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance, standard_errors
 
 
+@checked_keywords
 def crosscheck(fit: FitRecord) -> pd.DataFrame:
     """Does another package agree? The same columns and rows fitted by ``statsmodels.GLM``.
 

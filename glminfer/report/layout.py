@@ -11,9 +11,11 @@ from glminfer.errors import Status
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import chi2_tail
-from glminfer.report.numbers import aligned, fixed, p_text
+from glminfer.report.numbers import aligned, fixed, p_equation, p_text
 from glminfer.report.tables import tidy
 
+_LONGEST_FORMULA = 400  # characters
+_PIECES = 3  # shown at either end of a longer one
 _NAMES = {
     "logit": "Logistic regression (logit link)",
     "probit": "Binomial regression (probit link)",
@@ -51,13 +53,23 @@ def layout(fit: FitRecord, cov: str = "model", level: float = 0.95) -> Layout:
 
 def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     design = fit.design
-    facts = [("Formula", design.formula.text), ("Event", design.response.event), ("Rows", _rows(fit))]
+    facts = [("Formula", _shortened(design.formula.text)), ("Event", design.response.event), ("Rows", _rows(fit))]
     if design.reference:
         facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
     reference = "z (normal)" if np.isinf(chosen.dof) else f"t({chosen.dof:g})"
     facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {reference} tests"))
     facts.append(("Fit", _ending(fit)))
     return facts
+
+
+def _shortened(formula: str) -> str:
+    """A formula with its middle left out where it would fill the page (``fit.formula`` has all of it)."""
+    if len(formula) <= _LONGEST_FORMULA:
+        return formula
+    pieces = formula.split(" + ")
+    start = "".join(f"{piece} + " for piece in pieces[:_PIECES])
+    left_out = len(pieces) - 2 * _PIECES
+    return f"{start}… {left_out} more … + {' + '.join(pieces[-_PIECES:])}" if left_out > 0 else formula
 
 
 def _rows_told(fit: FitRecord) -> str:
@@ -83,7 +95,9 @@ def _ending(fit: FitRecord) -> str:
     return f"{steps}, {words[fit.status]}"
 
 
-def _coefficients(table: pd.DataFrame, level: float, normal: bool) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _coefficients(
+    table: pd.DataFrame, level: float, normal: bool
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     tail = 50 * (1 - level)
     ends = (f"{tail:.3g}%", f"{100 - tail:.4g}%")
     header = ("", "estimate", "std_error", "z" if normal else "t", "p_value", *ends, "")
@@ -105,8 +119,9 @@ def _closing(fit: FitRecord) -> list[str]:
     df = fit.df_null - fit.df_resid
     if df > 0 and fit.design.has_intercept:
         gain = max(fit.null_deviance - fit.deviance, 0.0)
-        p = p_text(chi2_tail(gain, df))
-        lines.append(f"Likelihood ratio against the constant: χ²({df}) = {gain:,.2f}, p {p if p.startswith('<') else '= ' + p}")
+        lines.append(
+            f"Likelihood ratio against the constant: χ²({df}) = {gain:,.2f}, {p_equation(chi2_tail(gain, df))}"
+        )
     if fit.grouped and fit.df_resid > 0:
         ratio = fit.goodness[0] / fit.df_resid
         line = f"Pearson χ² {fit.goodness[0]:,.2f} on {fit.df_resid:,} df, ratio {ratio:.2f}"

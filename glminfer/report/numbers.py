@@ -21,6 +21,11 @@ def p_text(p: float) -> str:
     return f"{p:.3f}" if p >= 0.0995 else f"{p:.2g}" if p < 1e-3 else f"{p:.4f}"
 
 
+def p_equation(p: float) -> str:
+    """``p = 0.012`` or ``p < 2e-16``."""
+    return f"p < {p_text(p)[1:]}" if p < SMALLEST_P else f"p = {p_text(p)}"
+
+
 def fixed(value: float, decimals: int) -> str:
     """A number with so many decimals; empty for NaN."""
     return "" if np.isnan(value) else f"{value:,.{decimals}f}"

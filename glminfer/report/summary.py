@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from html import escape
 
+from glminfer.errors import checked_keywords
 from glminfer.fit.records import FitRecord
 from glminfer.report.layout import Layout, layout
 
@@ -12,6 +13,7 @@ _WIDTH = 100
 _STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 
 
+@checked_keywords
 def summary(fit: FitRecord, cov: str = "model", level: float = 0.95) -> str:
     """What was fitted, to which rows, and what came out, as text.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance
 from glminfer.inference.diagnostics import influence, row_residuals
@@ -18,6 +18,7 @@ from glminfer.inference.prediction import link_values, probability
 METHODS = ("wald",)
 
 
+@checked_keywords
 def tidy(
     fit: FitRecord,
     *,
@@ -82,16 +83,18 @@ def tidy(
 def _exponential(fit: FitRecord) -> Any:
     if fit.family.link != "logit":
         raise InputError(
-            f"exponentiate=True gives odds ratios, which belong to the logit link; this fit has the {fit.family.link} link."
+            f"exponentiate=True gives odds ratios, which belong to the logit link; this fit has the {fit.family.link} "
+            "link. Leave it out, or fit with gi.logit."
         )
 
     def exponential(values: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # an end beyond e^709 is infinite
-            return np.exp(values)
+            return np.asarray(np.exp(values))
 
     return exponential
 
 
+@checked_keywords
 def glance(fit: FitRecord) -> pd.DataFrame:
     """How does the fit do as a whole? One row.
 
@@ -129,6 +132,7 @@ def glance(fit: FitRecord) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+@checked_keywords
 def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     """What does the fit say about each row? The data with fitted values and diagnostics.
 
