@@ -17,6 +17,7 @@ from glminfer.inference.intervals import confint
 from glminfer.inference.prediction import predict, score
 from glminfer.models import Fit, glm, logit
 from glminfer.numerics.newton import Control
+from glminfer.numerics.penalties import Firth
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.summary import summary
 from glminfer.report.tables import augment, glance, tidy
@@ -27,6 +28,7 @@ __all__ = [
     "Control",
     "ConvergenceWarning",
     "DataError",
+    "Firth",
     "Fit",
     "FormulaError",
     "InputError",

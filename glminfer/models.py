@@ -28,6 +28,7 @@ from glminfer.fit.single import SOLVERS, Method, fit_single
 from glminfer.inference import covariance, diagnostics, intervals, prediction
 from glminfer.numerics.families import FAMILIES
 from glminfer.numerics.newton import Control
+from glminfer.numerics.penalties import Firth
 from glminfer.numerics.threads import one_blas_thread
 from glminfer.report import crosscheck, summary, tables
 
@@ -45,6 +46,7 @@ def logit(
     subset: Any = None,
     missing: Literal["drop", "raise"] = "drop",
     event: Any = None,
+    penalty: Firth | None = None,
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
@@ -72,6 +74,8 @@ def logit(
         What to do with rows that have missing values; dropped rows are counted in ``fit.notes``.
     event : optional
         The outcome value to model; by default 1, True, or the second label.
+    penalty : Firth, optional
+        ``gi.Firth()`` for bias-reduced estimates, finite under separation; maximum likelihood by default.
     solver : {"newton", "bfgs", "lbfgs", "gradient"}
         How the maximum is found; all give the same estimate.
     control : Control, optional
@@ -108,7 +112,7 @@ def logit(
     True
     """
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
-    return _fit(formula, data, "logit", solver, control, options)
+    return _fit(formula, data, _method("logit", solver, control, penalty), options)
 
 
 @checked_keywords
@@ -123,6 +127,7 @@ def glm(
     subset: Any = None,
     missing: Literal["drop", "raise"] = "drop",
     event: Any = None,
+    penalty: Firth | None = None,
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
@@ -135,7 +140,7 @@ def glm(
     ----------
     link : {"logit", "probit", "cloglog", "loglog", "cauchit"}
         The link function.
-    formula, data, weights, trials, offset, subset, missing, event, solver, control, env
+    formula, data, weights, trials, offset, subset, missing, event, penalty, solver, control, env
         As in `logit`.
 
     Returns
@@ -150,16 +155,25 @@ def glm(
     True
     """
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
-    return _fit(formula, data, one_of(link, FAMILIES, "link"), solver, control, options)
+    return _fit(formula, data, _method(link, solver, control, penalty), options)
 
 
-def _fit(formula: str, data: Any, link: str, solver: str, control: Control | None, options: dict[str, Any]) -> Fit:
+def _method(link: str, solver: str, control: Control | None, penalty: Firth | None) -> Method:
+    one_of(link, FAMILIES, "link")
     one_of(solver, SOLVERS, "solver")
     if not isinstance(control, Control | None):
         raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(max_iter=50).")
-    method = Method(link, solver, control or Control())
+    if not isinstance(penalty, Firth | None):
+        raise InputError(f"penalty={penalty!r} is not a penalty; write penalty=gi.Firth().")
+    if penalty is not None and solver != "newton":
+        raise InputError(f"solver={solver!r} is for maximum likelihood; leave it out with penalty=.")
+    return Method(link, solver, control or Control(), penalty)
+
+
+def _fit(formula: str, data: Any, method: Method, options: dict[str, Any]) -> Fit:
     kept = data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
-    call = {"formula": formula, "data": kept, "link": link, "solver": solver, "control": control, **options}
+    how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
+    call = {"formula": formula, "data": kept, **how, **options}
     with one_blas_thread():
         sample = learn(formula, data, **options, caller=_caller())
         record = fit_single(sample, method, call)
@@ -172,7 +186,7 @@ def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
     call = {**fit.call, **options, "data": data}
     with one_blas_thread():
         sample = learn(fit.design.formula.text, data, **{**options, "env": dict(fit.design.scope.env)})
-        return _as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control), call))
+        return _as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call))
 
 
 def _difference(again: FitRecord, fit: FitRecord) -> str:

@@ -181,6 +181,10 @@ def _option(name: str, text: str, scope: Scope) -> Any:
 def _failed(expression: Expression, error: Exception, names: dict[str, Any]) -> FormulaError:
     labels = [column for variable, column in expression.values if isinstance(names[variable], pd.Categorical)]
     hint = f" {', '.join(labels)} holds labels, not numbers." if labels and isinstance(error, TypeError) else ""
+    if "truth value" in str(error):  # NumPy's own advice, .any() or .all(), is not what is meant here
+        return FormulaError(
+            f"{expression.text} cannot be computed: 'if' decides once, not row by row. Write np.where(x > 0, a, b)."
+        )
     return FormulaError(f"{expression.text} cannot be computed: {type(error).__name__}: {error}.{hint}")
 
 

@@ -8,7 +8,6 @@ import keyword
 import unicodedata
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
 
 from glminfer.data.lexing import tokens
 from glminfer.data.scope import r_spelling
@@ -183,7 +182,7 @@ class _Namer(ast.NodeTransformer):
         return visited
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """``0 < x < 2`` row by row; ``x < 2 & ok``, which Python reads as ``x < (2 & ok)``, is refused."""
+        """``0 < x < 2`` and ``g in ["a"]`` row by row; ``x < 2 & ok`` (to Python ``x < (2 & ok)``) is refused."""
         operands = [node.left, *node.comparators]
         for operand in operands:
             if isinstance(operand, ast.BinOp) and isinstance(operand.op, ast.BitAnd | ast.BitOr):
@@ -192,8 +191,15 @@ class _Namer(ast.NodeTransformer):
                     "put each comparison in parentheses, (a < 1) & (b > 2), or write 'and' and 'or'."
                 )
         pairs = zip(operands, node.ops, operands[1:], strict=False)
-        parts = [self.generic_visit(ast.Compare(left, [op], [right])) for left, op, right in pairs]
+        parts = [self._compared(left, op, right) for left, op, right in pairs]
         return self._joined("np.logical_and", parts)
+
+    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+        left, right = self.visit(left), self.visit(right)
+        if not isinstance(op, ast.In | ast.NotIn):
+            return ast.Compare(left, [op], [right])
+        found = self._call("np.isin", left, right)
+        return found if isinstance(op, ast.In) else self._call("np.logical_not", found)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         """``and`` and ``or`` row by row."""
@@ -202,17 +208,14 @@ class _Namer(ast.NodeTransformer):
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         """``not`` row by row."""
-        visited = self.generic_visit(node)
-        if not isinstance(node.op, ast.Not):
-            return visited
-        return ast.Call(ast.Name(self._new(self.constants, "_k", "np.logical_not"), ast.Load()), [node.operand], [])
+        self.generic_visit(node)
+        return self._call("np.logical_not", node.operand) if isinstance(node.op, ast.Not) else node
 
-    def _joined(self, how: str, parts: list[Any]) -> ast.AST:
-        result = parts[0]
-        for part in parts[1:]:
-            function = ast.Name(self._new(self.constants, "_k", how), ast.Load())
-            result = ast.Call(function, [result, part], [])
-        return result
+    def _joined(self, how: str, parts: list[ast.expr]) -> ast.expr:
+        return functools.reduce(lambda left, right: self._call(how, left, right), parts)
+
+    def _call(self, path: str, *args: ast.expr) -> ast.expr:
+        return ast.Call(ast.Name(self._new(self.constants, "_k", path), ast.Load()), list(args), [])
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         path = _path(node)

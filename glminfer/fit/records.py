@@ -21,6 +21,7 @@ from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Step
+from glminfer.numerics.penalties import Firth
 
 _WITH_ROWS = ("rows", "sample", "separated_rows")
 
@@ -45,6 +46,8 @@ class FitRecord:
         Estimates in column order: NaN where aliased or undetermined, ±inf where separated.
     linear : (p,)
         Their finite part, zero where aliased: the linear predictor of rows that are not separated is X @ linear.
+    penalty : Firth or None
+        None is maximum likelihood.
     T : (p, r)
         Maps working coefficients to those of the columns; ``linear = T @ working``.
     working : (r,)
@@ -76,6 +79,7 @@ class FitRecord:
     design: Design
     family: Family
     solver: str
+    penalty: Firth | None
     control: Control
     values: Array
     linear: Array
@@ -216,6 +220,6 @@ class FitRecord:
 
 def _light(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call without anything as long as the data."""
-    plain = (str, int, float, bool, type(None), Control)
+    plain = (str, int, float, bool, type(None), Control, Firth)
     light = {name: value if isinstance(value, plain) else Lost.ARGUMENT for name, value in call.items()}
     return {**light, "data": None, "env": None}

@@ -152,8 +152,7 @@ def null_space(rows: Array) -> Array:
     R = np.linalg.qr(rows / scale, mode="r")
     _, singular, right = np.linalg.svd(R)
     rank = int((singular > 1e-10 * singular[0]).sum()) if singular[0] > 0 else 0
-    basis = (right[rank:] / scale).T
-    return basis / np.linalg.norm(basis, axis=0) if basis.size else basis
+    return np.linalg.qr((right[rank:] / scale).T)[0]
 
 
 def _recession(Z: Array, sign: Array, separated: Mask) -> Recession:

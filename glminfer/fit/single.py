@@ -21,6 +21,7 @@ from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
+from glminfer.numerics.penalties import Firth
 from glminfer.numerics.rank import Basis, learn_basis
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
@@ -35,6 +36,7 @@ class Method:
     link: str = "logit"
     solver: str = "newton"
     control: Control = field(default_factory=Control)
+    penalty: Firth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
         If there are at least as many independent columns as rows.
     """
     design = sample.design
-    refuse_saturated(sample)
+    if method.penalty is None:
+        refuse_saturated(sample)
     raw = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
     chosen = family(method.link)
     basis = learn_basis(raw, len(design.columns), design.constant)
@@ -82,13 +85,16 @@ def refuse_saturated(sample: Sample) -> None:
 
 def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, sample: Sample) -> _Estimate:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
+    if method.penalty is not None:  # exists whatever the data; starts at zero, which no separation can spoil
+        found = method.penalty.maximise(rows, fam, np.zeros(basis.rank), method.control)
+        return _Estimate(basis, rows, found, None, None)
     solution = solve(rows, fam, method, _start(basis, fam, sample))
     if _exists(rows, fam, solution):
         return _Estimate(basis, rows, solution, None, None)
-    found = _separation(rows, fam, solution)
-    if found is None:
+    apart = _separation(rows, fam, solution)
+    if apart is None:
         return _Estimate(basis, rows, _resumed(rows, fam, method, solution), None, None)
-    mask, cone = found
+    mask, cone = apart
     kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
     inner = learn_basis(kept, basis.rank, None)
     kept = kept.with_X(inner.columns(rows.whole.X))
@@ -118,7 +124,7 @@ def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Soluti
     objective = Likelihood(rows, fam)
     if method.solver != "newton":
         products = rows.sum(kernels.column_products)
-        total = float(rows.whole.weights.sum())
+        total = max(float(rows.whole.weights.sum()), 1.0)
         first = standardising(products, _unit_constant(rows)), total
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
@@ -158,7 +164,7 @@ def _exists(rows: MemoryRows, fam: Family, solution: Solution) -> bool:
     if not np.isfinite(expected):
         return False
     bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
-    return bool(bound * max(expected, 1e-14) ** 2 < 1.0)
+    return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
 
 
 def _expected(solution: Solution) -> Any:
@@ -199,6 +205,7 @@ def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method
         design=design,
         family=fam,
         solver=method.solver,
+        penalty=method.penalty,
         control=method.control,
         values=values,
         linear=linear,

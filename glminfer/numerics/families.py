@@ -42,6 +42,8 @@ class Family:
         F, 1-F and f of eta.
     quantile : callable
         The link itself: eta of a probability.
+    bend : callable
+        g = f'/f of eta: how fast the slope changes.
     concave : bool
         Whether the log-likelihood is concave in eta.
     """
@@ -52,6 +54,7 @@ class Family:
     survival: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     quantile: Callable[[Array], Array]
+    bend: Callable[[Array], Array]
     concave: bool = True
 
     def __reduce__(self) -> tuple[Callable[[str], Family], tuple[str]]:
@@ -158,6 +161,10 @@ def _cloglog_quantile(p: Array) -> Array:
     return np.asarray(np.log(-np.log1p(-p)))
 
 
+def _cloglog_bend(eta: Array) -> Array:
+    return np.asarray(-np.expm1(np.minimum(eta, _LARGEST_EXPONENT)))
+
+
 # log-log is the complementary log-log of the other outcome: F(eta) = 1 - F_cloglog(-eta)
 def _loglog_pointwise(y: Array, eta: Array) -> Pointwise:
     loglik, score, expected, observed = _cloglog_pointwise(1.0 - y, -eta)
@@ -192,11 +199,23 @@ def _cauchit_quantile(p: Array) -> Array:
 
 FAMILIES = {
     "logit": Family(
-        "logit", _logit_pointwise, _logit_mean, lambda eta: _logit_mean(-eta), _logit_slope, _logit_quantile
+        "logit",
+        _logit_pointwise,
+        _logit_mean,
+        lambda eta: _logit_mean(-eta),
+        _logit_slope,
+        _logit_quantile,
+        lambda eta: -np.tanh(eta / 2),
     ),
-    "probit": Family("probit", _probit_pointwise, ndtr, lambda eta: ndtr(-eta), _probit_slope, ndtri),
+    "probit": Family("probit", _probit_pointwise, ndtr, lambda eta: ndtr(-eta), _probit_slope, ndtri, np.negative),
     "cloglog": Family(
-        "cloglog", _cloglog_pointwise, _cloglog_mean, _cloglog_survival, _cloglog_slope, _cloglog_quantile
+        "cloglog",
+        _cloglog_pointwise,
+        _cloglog_mean,
+        _cloglog_survival,
+        _cloglog_slope,
+        _cloglog_quantile,
+        _cloglog_bend,
     ),
     "loglog": Family(
         "loglog",
@@ -205,6 +224,7 @@ FAMILIES = {
         lambda eta: _cloglog_mean(-eta),
         lambda eta: _cloglog_slope(-eta),
         lambda p: -np.log(-np.log(p)),
+        lambda eta: -_cloglog_bend(-eta),
     ),
     "cauchit": Family(
         "cauchit",
@@ -213,6 +233,7 @@ FAMILIES = {
         _cauchit_survival,
         _cauchit_slope,
         _cauchit_quantile,
+        lambda eta: -2.0 * eta / (1.0 + eta * eta),
         concave=False,
     ),
 }

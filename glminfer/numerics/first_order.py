@@ -19,6 +19,7 @@ from glminfer.numerics.newton import Control, Solution, Step, newton_step
 from glminfer.numerics.objectives import Likelihood
 
 _CLOSE = 1e-7  # standard errors: closer than this to the maximum is converged for a first-order method
+_EPS = np.finfo(float).eps
 _LOOK_EVERY = 25  # gradient steps between two looks at the Newton decrement
 
 
@@ -69,10 +70,15 @@ def first_order(
     coef = (A @ theta)[None]
     terms = objective(coef)
     decrement = newton_step(terms)[1]
-    close = decrement[0] <= max(_CLOSE, control.tol)
+    close = decrement[0] <= _enough(float(terms.loglik[0]), control)
     status = Status.CONVERGED if close else Status.LIMIT
     n_iter = np.array([len(problem.trace) - 1])
     return Solution(coef, terms, (status,), n_iter, decrement, tuple(problem.trace))
+
+
+def _enough(loglik: float, control: Control) -> float:
+    """The distance from the maximum at which a line search is blind: it sees the log-likelihood only to rounding."""
+    return max(_CLOSE, control.tol, 4 * float(np.sqrt(2 * _EPS * abs(loglik))))
 
 
 def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
@@ -86,7 +92,7 @@ def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
         theta, size = trial, control.step_size or 2.0 * used
         largest = float(np.abs(np.linalg.solve(problem.A.T, slope)).max(initial=0.0)) * problem.total
         problem.record_known(-value * problem.total, largest, used)
-        if k % _LOOK_EVERY == 0 and problem.decrement(theta) <= max(_CLOSE / 10, control.tol):
+        if k % _LOOK_EVERY == 0 and problem.decrement(theta) <= _enough(value * problem.total, control) / 2:
             break
     return theta
 
@@ -100,7 +106,7 @@ def _downhill(
     for _ in range(control.max_halvings + 1):
         trial = theta - size * slope
         new_value, new_slope = problem(trial)
-        enough = new_value <= value - 0.5 * size * squared + 4 * np.finfo(float).eps * abs(value)
+        enough = new_value <= value - 0.5 * size * squared + 4 * _EPS * abs(value)
         if control.step_size is not None or enough:
             return trial, new_value, new_slope, size
         size /= 2

@@ -107,6 +107,13 @@ def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
     return np.asarray((block.weights * expected)[:, 0] * quadratic(block, covariance))
 
 
+def bias_score(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
+    """Σ ½ h g x of one model, (p,): what removes the first-order bias when added to the score (31)."""
+    eta = block.eta(coef)
+    half = 0.5 * hat(block, coef, family, covariance) * family.bend(eta)[:, 0]
+    return np.asarray(half @ block.X)
+
+
 def quadratic(block: Block, matrix: Array) -> Array:
     """x' A x of each row, (n,)."""
     return np.asarray(np.einsum("ij,ij->i", block.X @ matrix, block.X))

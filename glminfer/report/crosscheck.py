@@ -24,7 +24,7 @@ def crosscheck(fit: FitRecord) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If every row is separated, so that nothing is left to compare.
+        If the fit is penalised, or every row is separated, so that nothing is left to compare.
 
     Examples
     --------
@@ -34,6 +34,8 @@ def crosscheck(fit: FitRecord) -> pd.DataFrame:
     >>> bool((table.relative_difference < 1e-8).all())
     True
     """
+    if fit.penalty is not None:
+        raise InputError(f"statsmodels has no {fit.penalty.name} to compare with; crosscheck a fit without penalty=.")
     _, sample = fit.with_rows()
     rows = sample.weights > 0
     if fit.separated_rows is not None:

@@ -42,7 +42,7 @@ def layout(fit: FitRecord, cov: str = "model", level: float = 0.95) -> Layout:
     chosen = covariance(fit, cov)
     header, body = _coefficients(tidy(fit, cov=cov, level=level), level, np.isinf(chosen.dof))
     return Layout(
-        title=f"{_NAMES[fit.family.link]}, maximum likelihood",
+        title=f"{_NAMES[fit.family.link]}, {'maximum likelihood' if fit.penalty is None else fit.penalty.name}",
         facts=tuple(_facts(fit, chosen)),
         header=header,
         body=body,
@@ -86,7 +86,8 @@ def _rows(fit: FitRecord) -> str:
 
 def _ending(fit: FitRecord) -> str:
     names = {"newton": "Newton (IRLS)", "bfgs": "BFGS", "lbfgs": "L-BFGS", "gradient": "gradient descent"}
-    steps = f"{names[fit.solver]}, {fit.n_iter} iteration{'s' if fit.n_iter != 1 else ''}"
+    name = names[fit.solver] if fit.penalty is None else "Fisher scoring"
+    steps = f"{name}, {fit.n_iter} iteration{'s' if fit.n_iter != 1 else ''}"
     words = {
         Status.CONVERGED: "converged",
         Status.SEPARATED: "separated: some estimates are infinite (see notes)",
@@ -117,7 +118,7 @@ def _closing(fit: FitRecord) -> list[str]:
         f"Log-likelihood {fit.loglik:,.2f}; AIC {fit.aic:,.2f}; BIC {fit.bic:,.2f}; McFadden R² {fit.mcfadden:.3f}",
     ]
     df = fit.df_null - fit.df_resid
-    if df > 0 and fit.design.has_intercept:
+    if df > 0 and fit.design.has_intercept and fit.penalty is None:
         gain = max(fit.null_deviance - fit.deviance, 0.0)
         lines.append(
             f"Likelihood ratio against the constant: χ²({df}) = {gain:,.2f}, {p_equation(chi2_tail(gain, df))}"

@@ -267,6 +267,7 @@ def test_functions_of_env_and_caller():
         ("y ~ x.values", "There is no column 'x.values', and 'x' is no module."),
         ("y ~ I(g + 1)", "I(g + 1) cannot be computed: TypeError: "),
         ("y ~ I(g + 1)", "g holds labels, not numbers."),
+        ("y ~ x if x > 0 else z", "'if' decides once, not row by row. Write np.where(x > 0, a, b)."),
         ("y ~ np.ones(3)", "np.ones(3) gives 3 values for 60 rows; it must give one for each."),
         ("y ~ offset(g)", "offset(g) must be one column of numbers."),
         ("y ~ x + y", "'y' is on both sides of 'y ~ x + y': the outcome cannot explain itself."),
@@ -353,7 +354,8 @@ def test_subset():
         == both
     )
     assert learn("y ~ z", FRAME, subset="not (x > -1 and x < 1)").n_rows == 60 - both
-    assert learn("y ~ z", FRAME, subset="g == 'a' or g == 'b'").n_rows == 40
+    for few in ("g == 'a' or g == 'b'", "g in ['a', 'b']", "g not in ['c']"):
+        assert learn("y ~ z", FRAME, subset=few).n_rows == 40
     assert learn("y ~ z", FRAME, subset="b").n_rows == FRAME.b.sum()
 
 
