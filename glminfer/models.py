@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields
+from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -212,24 +213,30 @@ def _as_fit(record: FitRecord) -> Fit:
 
 
 def _caller() -> dict[str, Any]:
-    """Names visible where the user called: the first frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "glminfer":
-        frame = frame.f_back
+    """Names visible where the user called."""
+    frame, _ = _outside()
     return {**frame.f_globals, **frame.f_locals}
 
 
+def _outside() -> tuple[FrameType, int]:
+    """The first frame outside this package, and how many levels it is above the caller of this function."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "glminfer":
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
 def _warn(fit: FitRecord) -> None:
-    level = 4  # _warn, _fit, the fitting function, its keyword check: the line of the user
+    _, level = _outside()  # the warning points at the line of the user
     if fit.status is Status.SEPARATED:
-        warnings.warn(fit.separation, SeparationWarning, stacklevel=level + 1)
+        warnings.warn(fit.separation, SeparationWarning, stacklevel=level)
     elif fit.status is Status.LIMIT:
         warnings.warn(
             f"{Status.LIMIT.sentence[:-1]} ({counted(fit.n_iter, 'iteration')} of {fit.solver!r}). "
             "The estimates are not the maximum; "
             "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
             ConvergenceWarning,
-            stacklevel=level + 1,
+            stacklevel=level,
         )
 
 
@@ -319,7 +326,11 @@ class Fit(FitRecord):
         2
         """
         self.with_rows()
-        return glm(**{**self.call, "formula": updated(self.formula, change)})
+        functions = {
+            **self.design.scope.env,
+            **(self.call["env"] or {}),
+        }  # those of the formula, wherever it is updated
+        return glm(**{**self.call, "formula": updated(self.formula, change), "env": functions})
 
     @checked_keywords
     def with_data(

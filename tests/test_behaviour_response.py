@@ -138,7 +138,8 @@ def message(error, formula, frame, **options):
         ),
         (
             lambda f: np.resize([0, 0.25, 0.5, 1], len(f)),
-            "y takes 4 values (0, 0.25, 0.5 and 1), not 0 and 1. A proportion needs its number of trials: give them with "
+            "y takes 4 values (0, 0.25, 0.5 and 1), not 0 and 1. A proportion needs its number of trials: give them "
+            "with "
             "trials=, or write cbind(successes, failures) on the left.",
         ),
         (lambda f: 1 + 0 * f.y, "y is 1 in all 120 rows. A logistic model needs both outcomes"),
@@ -164,7 +165,8 @@ def test_one_class_left_after_missing_rows_says_where_the_other_went(trials):
     frame.loc[frame.y == 0, "z"] = np.nan
     lost, kept = int((trials.y == 0).sum()), int(trials.y.sum())
     assert message(gi.ResponseError, "choice ~ x + z", frame) == (
-        f"choice is 'right' in all {kept} rows ({lost} of 120 rows were dropped: {lost} missing in z). A logistic model "
+        f"choice is 'right' in all {kept} rows ({lost} of 120 rows were dropped: {lost} missing in z). A logistic "
+        "model "
         "needs both outcomes: check the coding of choice, subset= and the missing values."
     )
 
@@ -192,7 +194,8 @@ def test_an_event_that_is_no_value_of_the_outcome(trials, event, says):
 def test_a_misspelt_event_label(trials):
     frame = trials.assign(y=trials.y.map({0: "left", 1: "right"}))
     assert message(gi.ResponseError, "y ~ x", frame, event="rigth") == (
-        "event='rigth' is not a value of y, which takes 'left' and 'right'. Did you mean 'right'? Give one of these values."
+        "event='rigth' is not a value of y, which takes 'left' and 'right'. Did you mean 'right'? Give one of these "
+        "values."
     )
 
 
@@ -251,11 +254,26 @@ def test_a_percentage_can_be_turned_into_a_proportion_on_the_left():
     [
         ("cbind(s, f) ~ x", {"s": 2.5}, {}, "s is 2.5 in 9 rows; cbind(s, f) needs counts, whole numbers from 0 up."),
         ("cbind(s, f) ~ x", {"f": -1}, {}, "f is -1 in 9 rows; cbind(s, f) needs counts, whole numbers from 0 up."),
-        ("cbind(s, f, x) ~ x", {}, {}, "cbind(s, f, x) has 3 columns; write cbind(successes, failures)."),
-        ("cbind(s, f) ~ x", {}, {"trials": "s"}, "trials= and cbind(s, f) both give the number of trials. Leave trials="),
-        ("cbind(s, f) ~ x", {}, {"event": 1}, "event=1 has no meaning for cbind(s, f): its first column counts the event."),
+        ("cbind(s, f, x) ~ x", {}, {}, "cbind() on the left takes two columns, cbind(successes, failures)."),
+        (
+            "cbind(s, f) ~ x",
+            {},
+            {"trials": "s"},
+            "trials= and cbind(s, f) both give the number of trials. Leave trials=",
+        ),
+        (
+            "cbind(s, f) ~ x",
+            {},
+            {"event": 1},
+            "event=1 has no meaning for cbind(s, f): its first column counts the event.",
+        ),
         ("s ~ x", {}, {"trials": "f"}, "If it counts successes out of n, write cbind(s, n - s) and leave trials= out"),
-        ("p ~ x", {"p": 0.333, "n": 3}, {"trials": "n"}, "(such as 0.333 × 3 = 0.999): p is rounded, or trials= are not"),
+        (
+            "p ~ x",
+            {"p": 0.333, "n": 3},
+            {"trials": "n"},
+            "(such as 0.333 × 3 = 0.999): p is rounded, or trials= are not",
+        ),
         ("p ~ x", {"p": 0.5, "n": 2.5}, {"trials": "n"}, "trials is 2.5 in 9 rows; trials= needs counts"),
         ("cbind(s, f) ~ x", {"s": 0}, {}, "cbind(s, f) has failures only, in all 64 trials of 9 rows"),
     ],

@@ -54,8 +54,8 @@ def agree(mine: Any, theirs: Any, rtol: float, scale: Any = 0.0) -> None:
     np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
     np.testing.assert_array_equal(a[np.isinf(b)], b[np.isinf(b)])
     finite = np.isfinite(b)
-    bound = rtol * np.maximum(np.abs(b), scale)
-    worst = np.abs(a - b)[finite] / np.where(bound > 0, bound, 1e-300)[finite]
+    bound = (rtol * np.maximum(np.abs(b), scale))[finite]
+    worst = np.abs(a[finite] - b[finite]) / np.where(bound > 0, bound, 1e-300)
     assert worst.max(initial=0.0) <= 1.0, f"worst of {worst.size} numbers misses its bound {worst.max():.3g}-fold"
 
 
@@ -228,7 +228,12 @@ def test_rows(name: str, quantity: str) -> None:
 def test_predictions_of_new_rows(name: str, scale: str) -> None:
     theirs = case(name)["results"]["predict"][scale]
     mine = fitted(name).predict(case(name)["newdata"], type=scale, interval="confidence")
-    agree(mine[["estimate", "std_error"]], theirs[["fit", "se"]], tolerance(name, "predict"), scale=theirs[["se"]].fillna(0))
+    agree(
+        mine[["estimate", "std_error"]],
+        theirs[["fit", "se"]],
+        tolerance(name, "predict"),
+        scale=theirs[["se"]].fillna(0.0).to_numpy(),
+    )
     plain = fitted(name).predict(case(name)["newdata"], type=scale)
     np.testing.assert_array_equal(plain, mine.estimate)
 
@@ -238,7 +243,9 @@ def test_prediction_intervals_are_mapped_from_the_link(name: str) -> None:
     link = fitted(name).predict(case(name)["newdata"], type="link", interval="confidence")
     response = fitted(name).predict(case(name)["newdata"], interval="confidence")
     theirs = case(name)["results"]["predict"]["link"]
-    agree(link.conf_low, theirs.fit - 1.959963984540054 * theirs.se, tolerance(name, "predict"), scale=theirs.se.fillna(0))
+    agree(
+        link.conf_low, theirs.fit - 1.959963984540054 * theirs.se, tolerance(name, "predict"), scale=theirs.se.fillna(0)
+    )
     for end in ("conf_low", "conf_high"):
         inside = response[end].dropna()
         assert inside.between(0, 1).all()
@@ -266,14 +273,21 @@ BROOM_GLANCE = {
     "df.residual": "df_resid",
     "nobs": "nobs",
 }
-BROOM_AUGMENT = {".fitted": ".fitted", ".resid": ".resid", ".std.resid": ".std_resid", ".hat": ".hat", ".cooksd": ".cooksd"}
+BROOM_AUGMENT = {
+    ".fitted": ".fitted",
+    ".resid": ".resid",
+    ".std.resid": ".std_resid",
+    ".hat": ".hat",
+    ".cooksd": ".cooksd",
+}
 
 
 def broom(name: str, table: str) -> pd.DataFrame:
-    found = case(name)["results"]["broom"].get(table)
-    if not isinstance(found, pd.DataFrame):
-        pytest.skip(f"R has no {table} for {name}")
-    return found
+    return case(name)["results"]["broom"][table]
+
+
+# beyond 1000 rows nothing is stored row by row
+AUGMENTED = [name for name in FINITE if isinstance(case(name)["results"]["broom"].get("augment"), pd.DataFrame)]
 
 
 @pytest.mark.parametrize("name", FINITE)
@@ -303,12 +317,12 @@ def test_broom_tidy_exponentiated(name: str) -> None:
 def test_broom_glance(name: str) -> None:
     theirs, mine = broom(name, "glance").iloc[0], fitted(name).glance().iloc[0]
     for key, column in BROOM_GLANCE.items():
-        expected = r_number(name, "loglik" if key == "logLik" else key.lower()) if name == NON_INTEGER else None
-        fixed = expected if key in ("logLik", "AIC", "BIC") and expected is not None else theirs[key]
-        agree(mine[column], fixed, tolerance(name, "broom glance"))
+        rounded = name == NON_INTEGER and key in ("logLik", "AIC", "BIC")
+        expected = r_number(name, column) if rounded else theirs[key]
+        agree(mine[column], expected, tolerance(name, "broom glance"))
 
 
-@pytest.mark.parametrize("name", FINITE)
+@pytest.mark.parametrize("name", AUGMENTED)
 @pytest.mark.parametrize("column", BROOM_AUGMENT)
 def test_broom_augment(name: str, column: str) -> None:
     theirs = broom(name, "augment")[column]
@@ -317,7 +331,7 @@ def test_broom_augment(name: str, column: str) -> None:
     agree(mine, theirs, tolerance(name, quantity))
 
 
-# separated cases: R stops somewhere on the way to infinity; the limits are known exactly --------------------------------
+# separated cases: R stops somewhere on the way to infinity; the limits are known exactly ------------------------------
 
 
 def limit(name: str) -> dict[str, Any]:

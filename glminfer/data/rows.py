@@ -99,6 +99,10 @@ class MemoryRows:
         """The same rows with other weights, (n, 1) or (n, m)."""
         return replace(self, whole=replace(self.whole, weights=weights))
 
+    def with_offset(self, offset: Array) -> MemoryRows:
+        """The same rows with another offset, (n, 1) or (n, m)."""
+        return replace(self, whole=replace(self.whole, offset=offset))
+
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row: a subsample to start from."""
         part = self.whole.rows(slice(None, None, step))

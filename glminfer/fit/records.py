@@ -22,14 +22,32 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Step
 from glminfer.numerics.penalties import Firth
+from glminfer.numerics.rank import Basis
 
-_WITH_ROWS = ("rows", "sample", "separated_rows")
+_WITH_ROWS = ("rows", "space", "sample", "separated_rows")
 
 
 class Lost(Enum):
     """Stands for an argument as long as the data, which a pickle leaves behind."""
 
     ARGUMENT = "argument"
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """All used rows in working coordinates (r columns), and how those make the p columns of the design."""
+
+    rows: MemoryRows
+    basis: Basis
+
+    def coordinates(self) -> Array:
+        """M (r, p) with X = Z M: each column of the design in working coordinates."""
+        kept = self.basis.kept
+        M = np.zeros((self.basis.rank, len(self.basis.T)))
+        M[:, kept] = np.linalg.inv(self.basis.T[kept])
+        for j, relation in self.basis.relations.items():
+            M[:, j] = M[:, kept] @ relation[kept]
+        return M
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,9 @@ class FitRecord:
         Used rows whose fitted probability is exactly 0 or 1.
     rows : MemoryRows or None
         Working columns, outcome and weights of the used rows; separated rows weigh nothing.
+    space : Space or None
+        The working columns of all estimable coefficients, with every row at its own weight: where other models of the
+        same columns are fitted.
     sample : Sample or None
         The used columns of all rows given, and which rows are used.
     call : dict
@@ -105,6 +126,7 @@ class FitRecord:
     steps: tuple[Step, ...]
     grouped: bool
     rows: MemoryRows | None
+    space: Space | None
     sample: Sample | None
     call: Mapping[str, Any]
 

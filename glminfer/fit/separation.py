@@ -137,7 +137,7 @@ def _linear_programme(rows: Array, sign: Array) -> Array | None:
 
 
 def _verified(rows: Array, sign: Array, moved: Mask, direction: Array) -> Mask | None:
-    """Check without the programme's tolerance: the direction, made exactly neutral on the rows left, still separates."""
+    """Check without the programme's tolerance: made exactly neutral on the rows left, the direction still separates."""
     null = null_space(rows[~moved])
     exact = null @ (null.T @ direction)
     return moved if moved.any() and ((rows[moved] @ exact) * sign[moved] > 0).all() else None

@@ -14,7 +14,7 @@ from glminfer.data.rows import MemoryRows, memory_rows
 from glminfer.errors import DataError, Status
 from glminfer.fit import separation
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
-from glminfer.fit.records import FitRecord
+from glminfer.fit.records import FitRecord, Space
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
@@ -40,14 +40,26 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class _Estimate:
-    """The maximum, or its limit under separation, in working coordinates."""
+class Summit:
+    """The maximum over rows, or its limit under separation.
 
-    basis: Basis
+    Attributes
+    ----------
+    rows : MemoryRows
+        What the solution was found on; separated rows weigh nothing there.
+    solution : Solution
+    inner : Basis or None
+        How the solution's coordinates make those of the rows; None when they are the same.
+    recession : Recession or None
+        In the coordinates of the rows.
+    separated : (n,) bool or None
+    """
+
     rows: MemoryRows
     solution: Solution
-    split: separation.Recession | None
-    separated: separation.Mask | None
+    inner: Basis | None = None
+    recession: separation.Recession | None = None
+    separated: separation.Mask | None = None
 
 
 def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRecord:
@@ -65,8 +77,8 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     chosen = family(method.link)
     basis = learn_basis(raw, len(design.columns), design.constant)
     rows = raw.with_X(basis.columns(sample.X))
-    estimate = _estimate(rows, basis, chosen, method, sample)
-    return _record(sample, raw, estimate, method, call)
+    summit = climb(rows, chosen, method, _start(basis, chosen, sample))
+    return _record(sample, raw.with_X(rows.whole.X), basis, summit, method, call)
 
 
 def refuse_saturated(sample: Sample) -> None:
@@ -78,33 +90,26 @@ def refuse_saturated(sample: Sample) -> None:
     rank = int(np.linalg.matrix_rank(sample.X[used]))
     if rank >= n:
         raise DataError(
-            f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and "
-            "nothing could be claimed. Use fewer covariates, a penalised fit (penalty=), or gi.logit_path for a regularization path."
+            f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and nothing could be "
+            "claimed. Use fewer covariates, a penalised fit (penalty=), or gi.logit_path for a regularization path."
         )
 
 
-def _estimate(rows: MemoryRows, basis: Basis, fam: Family, method: Method, sample: Sample) -> _Estimate:
+def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
     if method.penalty is not None:  # exists whatever the data; starts at zero, which no separation can spoil
-        found = method.penalty.maximise(rows, fam, np.zeros(basis.rank), method.control)
-        return _Estimate(basis, rows, found, None, None)
-    solution = solve(rows, fam, method, _start(basis, fam, sample))
-    if _exists(rows, fam, solution):
-        return _Estimate(basis, rows, solution, None, None)
+        return Summit(rows, method.penalty.maximise(rows, fam, np.zeros(len(start)), method.control))
+    solution = solve(rows, fam, method, start)
+    if exists(rows, fam, solution):
+        return Summit(rows, solution)
     apart = _separation(rows, fam, solution)
     if apart is None:
-        return _Estimate(basis, rows, _resumed(rows, fam, method, solution), None, None)
+        return Summit(rows, _resumed(rows, fam, method, solution))
     mask, cone = apart
     kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
-    inner = learn_basis(kept, basis.rank, None)
+    inner = learn_basis(kept, len(start), None)
     kept = kept.with_X(inner.columns(rows.whole.X))
-    limit = solve(kept, fam, method, np.zeros(inner.rank))
-    named = separation.Recession(basis.T @ cone.null, cone.cone, separation.largest(np.abs(sample.X), axis=0))
-    return _Estimate(_composed(basis, inner), kept, limit, named, mask)
-
-
-def _composed(outer: Basis, inner: Basis) -> Basis:
-    return Basis(outer.T @ inner.T, outer.kept[inner.kept], outer.shift, outer.constant, outer.relations, outer.means)
+    return Summit(kept, solve(kept, fam, method, np.zeros(inner.rank)), inner, cone, mask)
 
 
 def _start(basis: Basis, fam: Family, sample: Sample) -> Array:
@@ -158,7 +163,7 @@ def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array)
     return max(done, key=lambda s: float(s.terms.loglik[0]))
 
 
-def _exists(rows: MemoryRows, fam: Family, solution: Solution) -> bool:
+def exists(rows: MemoryRows, fam: Family, solution: Solution) -> bool:
     """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
     expected = newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
@@ -193,13 +198,17 @@ def _resumed(rows: MemoryRows, fam: Family, method: Method, solution: Solution) 
     return maximise(Likelihood(rows, fam), solution.coef, method.control, patient=True)
 
 
-def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method, call: Mapping[str, Any]) -> FitRecord:
-    design, solution, fam = sample.design, estimate.solution, family(method.link)
-    aliased = alias_texts(estimate.basis.relations, design.columns, sample.X)
-    linear = estimate.basis.T @ solution.coef[0]
-    values = _values(linear, estimate, list(estimate.basis.relations))
-    status = Status.SEPARATED if estimate.split is not None else solution.status[0]
-    text = separation_text(sample, values, estimate.separated, aliased)
+def _record(
+    sample: Sample, rows: MemoryRows, basis: Basis, summit: Summit, method: Method, call: Mapping[str, Any]
+) -> FitRecord:
+    design, solution, fam = sample.design, summit.solution, family(method.link)
+    aliased = alias_texts(basis.relations, design.columns, sample.X)
+    T = basis.T if summit.inner is None else basis.T @ summit.inner.T
+    recession = _named_recession(summit, basis, sample)
+    linear = T @ solution.coef[0]
+    values = _values(linear, recession, list(basis.relations))
+    status = solution.status[0] if recession is None else Status.SEPARATED
+    text = separation_text(sample, values, summit.separated, aliased)
     constant = _coefficients_of_counts(sample)
     return FitRecord(
         design=design,
@@ -209,37 +218,46 @@ def _record(sample: Sample, raw: MemoryRows, estimate: _Estimate, method: Method
         control=method.control,
         values=values,
         linear=linear,
-        T=estimate.basis.T,
+        T=T,
         working=solution.coef[0],
-        means=estimate.basis.means,
+        means=basis.means,
         information=solution.terms.information[0],
-        rank=len(design.columns) - len(aliased),
-        nobs=raw.nobs,
+        rank=basis.rank,
+        nobs=rows.nobs,
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
-        null_loglik=_null_loglik(raw, sample, fam) + constant,
+        null_loglik=_null_loglik(rows, sample, fam) + constant,
         count_constant=constant,
-        n_trials=float(sample.weights.sum()) if sample.trials is not None else raw.nobs,
+        n_trials=float(sample.weights.sum()) if sample.trials is not None else rows.nobs,
         saturated_loglik=_saturated_loglik(sample) + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),
         aliased=aliased,
-        recession=estimate.split,
-        separated_rows=estimate.separated,
+        recession=recession,
+        separated_rows=summit.separated,
         separation=text,
         notes=notes_of(sample, aliased, text, status),
         steps=solution.trace,
         grouped=sample.trials is not None,
-        rows=estimate.rows,
+        rows=summit.rows,
+        space=Space(rows, basis),
         sample=sample,
         call=call,
     )
 
 
-def _values(linear: Array, estimate: _Estimate, aliased: list[int]) -> Array:
+def _named_recession(summit: Summit, basis: Basis, sample: Sample) -> separation.Recession | None:
+    """The cone in the coefficients of the columns."""
+    if summit.recession is None:
+        return None
+    scale = separation.largest(np.abs(sample.X), axis=0)
+    return separation.Recession(basis.T @ summit.recession.null, summit.recession.cone, scale)
+
+
+def _values(linear: Array, recession: separation.Recession | None, aliased: list[int]) -> Array:
     values = linear.copy()
-    if estimate.split is not None:
-        signs = estimate.split.signs(np.eye(len(values)))
+    if recession is not None:
+        signs = recession.signs(np.eye(len(values)))
         values = np.where(
             signs == 0, values, np.where(np.isnan(signs), np.nan, np.inf * np.where(signs < 0, -1.0, 1.0))
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import chdtrc, log_ndtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, log_ndtr, ndtr, ndtri, stdtr, stdtrit
 
 from glminfer.numerics.blocks import Array
 
@@ -34,3 +34,8 @@ def critical(level: float, dof: Array) -> Array:
 def chi2_tail(statistic: float, df: float) -> float:
     """P(χ²(df) > statistic)."""
     return float(chdtrc(df, statistic))
+
+
+def f_tail(statistic: float, df: float, df_denom: float) -> float:
+    """P(F(df, df_denom) > statistic); with infinite df_denom, of χ²(df)/df."""
+    return chi2_tail(statistic * df, df) if np.isinf(df_denom) else float(fdtrc(df, df_denom, statistic))

@@ -105,8 +105,15 @@ def _probit_pointwise(y: Array, eta: Array) -> Pointwise:
     b = _SQRT_2_OVER_PI / erfcx(z)
     loglik = y * log_ndtr(eta) + (1.0 - y) * log_ndtr(-eta)
     score = y * a - (1.0 - y) * b
-    observed = y * a * (a + eta) + (1.0 - y) * b * (b - eta)
+    observed = y * a * _probit_excess(-eta, a) + (1.0 - y) * b * _probit_excess(eta, b)
     return loglik, score, a * b, observed
+
+
+def _probit_excess(eta: Array, hazard: Array) -> Array:
+    """b - eta, by the asymptotic series of the hazard b far out, where the two are almost equal."""
+    far = eta > 50.0
+    s = 1.0 / np.where(far, eta, 50.0) ** 2
+    return np.where(far, np.sqrt(s) * (1 - 2 * s + 10 * s**2 - 74 * s**3 + 706 * s**4), hazard - eta)
 
 
 def _probit_slope(eta: Array) -> Array:
@@ -118,19 +125,21 @@ def _cloglog_hazards(eta: Array) -> tuple[Array, Array, Array]:
     """x, the reverse hazard a = x / expm1(x), and a - g = a - 1 + x without cancellation."""
     x = np.exp(np.minimum(eta, _LARGEST_EXPONENT))
     near = x < 1e-2
-    inside = np.where(near | (x > 700.0), 1.0, x)
-    a = np.where(near, 1.0 - x / 2 + x**2 / 12, inside / np.expm1(inside))
-    a = np.where(x > 700.0, 0.0, a)
     small = np.where(near, x, 0.0)
+    inside = np.where(near | (x > 700.0), 1.0, x)
+    a = np.where(near, 1.0 - small / 2 + small**2 / 12 - small**4 / 720, inside / np.expm1(inside))
+    a = np.where(x > 700.0, 0.0, a)
     excess = np.where(near, small / 2 + small**2 / 12 - small**4 / 720, a - 1.0 + x)
     return x, a, excess
 
 
 def _cloglog_log_mean(eta: Array, x: Array) -> Array:
-    """log F = log(1 - exp(-x)), which is eta - x/2 + x^2/24 as x goes to 0."""
+    """log F = log(1 - exp(-x)), which is eta - x/2 + x^2/24 - x^4/2880 as x goes to 0, and -exp(-x) as x grows."""
     near = x < 1e-2
-    inside = np.where(near, 1.0, x)
-    return np.where(near, eta - x / 2 + np.where(near, x, 0.0) ** 2 / 24, np.log(-np.expm1(-inside)))
+    small, inside = np.where(near, x, 0.0), np.where(near, 1.0, x)
+    series = eta - small / 2 + small**2 / 24 - small**4 / 2880
+    tail = np.exp(-inside)
+    return np.where(near, series, np.where(x > 1.0, np.log1p(-tail), np.log(-np.expm1(-inside))))
 
 
 def _cloglog_pointwise(y: Array, eta: Array) -> Pointwise:

@@ -114,6 +114,25 @@ def bias_score(block: Block, coef: Array, family: Family, covariance: Array) -> 
     return np.asarray(half @ block.X)
 
 
+def score_along(block: Block, coef: Array, family: Family, directions: Array) -> Array:
+    """w s A'x of each row of one model, (n, d): its score along the columns of A (p, d)."""
+    score = family.pointwise(block.y, block.eta(coef))[1]
+    return np.asarray(np.where(block.weights > 0, block.weights * score, 0.0) * (block.X @ directions))
+
+
+def score_products(block: Block, coef: Array, family: Family, directions: Array) -> Array:
+    """Σ over rows of the outer products of ``score_along``, (d, d)."""
+    u = score_along(block, coef, family, directions)
+    return np.asarray(u.T @ u)
+
+
+def score_sums(block: Block, coef: Array, family: Family, directions: Array, count: int) -> Array:
+    """Sums of ``score_along`` over each of ``count`` groups, (count, d)."""
+    assert block.groups is not None
+    u = score_along(block, coef, family, directions)
+    return np.column_stack([np.bincount(block.groups, column, count) for column in u.T])
+
+
 def quadratic(block: Block, matrix: Array) -> Array:
     """x' A x of each row, (n,)."""
     return np.asarray(np.einsum("ij,ij->i", block.X @ matrix, block.X))

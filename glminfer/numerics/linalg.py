@@ -11,13 +11,19 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 from glminfer.numerics.blocks import Array
 
 
+_CHUNK = 1 << 16
+
+
 def gram(X: Array, weights: Array) -> Array:
     """XᵀWX for each model: (m, p, p) from X (n, p) and weights (n, m)."""
     if weights.shape[1] == 1:
         return _gram_one(X, weights)[None]
-    products = _column_products(X)
     first, second = _pairs(X.shape[1])
-    sums = weights.T @ products
+    rows = max(64, _CHUNK // max(len(first), 1))
+    chunks = (slice(start, start + rows) for start in range(0, len(X), rows))
+    sums = np.zeros((weights.shape[1], len(first)))
+    for where in chunks:  # the column products of a few rows stay in the cache
+        sums += weights[where].T @ (X[where][:, first] * X[where][:, second])
     out = np.empty((weights.shape[1], X.shape[1], X.shape[1]))
     out[:, first, second] = sums
     out[:, second, first] = sums
@@ -29,11 +35,6 @@ def _gram_one(X: Array, weights: Array) -> Array:
         root = X * np.sqrt(weights)
         return np.asarray(root.T @ root)
     return symmetric(X.T @ (X * weights))
-
-
-def _column_products(X: Array) -> Array:
-    first, second = _pairs(X.shape[1])
-    return np.asarray(X[:, first] * X[:, second])
 
 
 @lru_cache(maxsize=64)
@@ -72,6 +73,30 @@ def solve(factored: tuple[Array, Array], b: Array) -> Array:
     divided = (b.T / scale).T
     x, _ = dpotrs(L, divided, lower=1)
     return np.asarray((x.T / scale).T).reshape(b.shape)
+
+
+def solve_all(A: Array, b: Array) -> Array | None:
+    """A⁻¹ b of each of m systems (m, p, p), (m, p); None unless all are safely positive definite."""
+    if not (np.isfinite(A).all() and np.isfinite(b).all()):
+        return None
+    scale = _scales(A)
+    try:
+        L = np.linalg.cholesky(A / (scale[:, :, None] * scale[:, None, :]))
+    except np.linalg.LinAlgError:
+        return None
+    if (np.diagonal(L, axis1=1, axis2=2) ** 2).min(initial=1.0) < 4 * np.finfo(float).eps * A.shape[1]:
+        return None
+    forward = np.linalg.solve(L, (b / scale)[:, :, None])
+    return np.asarray(np.linalg.solve(np.swapaxes(L, 1, 2), forward)[:, :, 0] / scale)
+
+
+def quadratic_form(u: Array, V: Array) -> tuple[float, int]:
+    """u'V⁻u and the rank of V, whatever the units of u: V is scaled to unit diagonal first."""
+    scale = _scales(V)
+    values, vectors = np.linalg.eigh(V / np.outer(scale, scale))
+    kept = values > 1e-10 * values.max(initial=0.0)
+    along = (vectors.T @ (u / scale))[kept]
+    return float(along**2 @ (1.0 / values[kept])), int(kept.sum())
 
 
 def inverse(A: Array) -> Array | None:

@@ -9,8 +9,9 @@ are then known at the very estimate reported.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from glminfer.errors import Status, checked_keywords
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array, Terms
+
+Spaces: TypeAlias = Sequence[Array] | None
 
 _EPS = np.finfo(float).eps
 _ARMIJO = 1e-4
@@ -108,29 +111,62 @@ class _State:
     n_iter: NDArray[np.intp]
     drift: NDArray[np.intp]
     status: list[Status | None]
+    spaces: Spaces
     trace: list[Step] = field(default_factory=list)
 
 
-def newton_step(terms: Terms) -> tuple[Array, Array]:
+def newton_step(terms: Terms, spaces: Spaces = None) -> tuple[Array, Array]:
     """Step H⁻¹s (7) and decrement √(s'H⁻¹s) (8) of each model; NaN where no curvature is left.
 
-    The observed curvature is used where it is positive definite, the expected information elsewhere.
+    The observed curvature is used where it is positive definite, the expected information elsewhere. With ``spaces``
+    model k moves only along the columns of ``spaces[k]`` (p, q).
     """
+    if len(terms.score) > 2 and (batch := _solved_together(terms, spaces)) is not None:
+        return batch
     step = np.full_like(terms.score, np.nan)
     for k, score in enumerate(terms.score):
-        if not (np.isfinite(score).all() and np.isfinite(terms.curvature[k]).all()):
-            continue
-        factored = linalg.factor(terms.curvature[k])
-        if factored is None and terms.curvature is not terms.information:
-            factored = linalg.factor(terms.information[k])
-        if factored is not None:
-            step[k] = linalg.solve(factored, score)
+        B = None if spaces is None else spaces[k]
+        found = _solved(terms.curvature[k], score, B)
+        if found is None and terms.curvature is not terms.information:
+            found = _solved(terms.information[k], score, B)
+        if found is not None:
+            step[k] = found
     squared = np.einsum("mp,mp->m", step, terms.score)
     return step, np.sqrt(np.where(squared < 0, 0.0, squared))
 
 
-def maximise(objective: Objective, start: Array, control: Control, *, patient: bool = False) -> Solution:
+def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None:
+    """The same for all models in one call; None unless every matrix is safely positive definite."""
+    if spaces is None:
+        step = linalg.solve_all(terms.curvature, terms.score)
+    elif len({B.shape[1] for B in spaces}) > 1:
+        return None
+    else:
+        B = np.stack(list(spaces))
+        inner = linalg.solve_all(np.swapaxes(B, 1, 2) @ terms.curvature @ B, np.einsum("mpq,mp->mq", B, terms.score))
+        step = None if inner is None else np.einsum("mpq,mq->mp", B, inner)
+    if step is None:
+        return None
+    return step, np.sqrt(np.maximum(np.einsum("mp,mp->m", step, terms.score), 0.0))
+
+
+def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
+    """The step for one curvature matrix, within the span of B; None where it is not positive definite there."""
+    if not (np.isfinite(score).all() and np.isfinite(curvature).all()):
+        return None
+    factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
+    if factored is None:
+        return None
+    return linalg.solve(factored, score) if B is None else np.asarray(B @ linalg.solve(factored, B.T @ score))
+
+
+def maximise(
+    objective: Objective, start: Array, control: Control, *, patient: bool = False, spaces: Spaces = None
+) -> Solution:
     """Maximise the objective of every model from ``start`` (m, p).
+
+    With ``spaces``, model k is held to ``start[k]`` plus the span of ``spaces[k]``: fixed coefficients and nested
+    models are such affine subspaces.
 
     A model whose estimate runs away at a steady rate, as under separation, is stopped early unless ``patient``.
 
@@ -138,7 +174,7 @@ def maximise(objective: Objective, start: Array, control: Control, *, patient: b
     """
     clock = time.perf_counter()
     terms = objective(start)
-    state = _begin(start, terms)
+    state = _begin(start, terms, spaces)
     _record(state, clock)
     limit = control.limit(100)
     watchful = objective.concave and not patient
@@ -153,11 +189,13 @@ def maximise(objective: Objective, start: Array, control: Control, *, patient: b
     return Solution(state.coef, state.terms, status, state.n_iter, state.decrement, tuple(state.trace))
 
 
-def _begin(start: Array, terms: Terms) -> _State:
+def _begin(start: Array, terms: Terms, spaces: Spaces) -> _State:
     m = len(start)
-    step, decrement = newton_step(terms)
+    step, decrement = newton_step(terms, spaces)
     halvings, n_iter, drift = np.zeros((3, m), dtype=np.intp)
-    return _State(start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, [None] * m)
+    return _State(
+        start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, [None] * m, spaces
+    )
 
 
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
@@ -180,7 +218,7 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
 def _accept(state: _State, models: NDArray[np.intp], coef: Array, terms: Terms) -> None:
     if not models.size:
         return
-    step, decrement = newton_step(terms)
+    step, decrement = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in models])
     rate = decrement / state.decrement[models]
     full = state.size[models] == 1.0
     # a separated fit loses a constant share of its decrement per step (e^-1/2 for the logit); a finite one far more

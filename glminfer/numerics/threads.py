@@ -42,6 +42,17 @@ def _pool(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads(), thread_name_prefix=f"glminfer-{process}")
 
 
+def _take_control() -> None:
+    """Let this thread set the limit of an OpenBLAS.
+
+    threadpoolctl 3.8 listens to the first thread that sets a limit and silently ignores the others; here the first
+    holder sets it and the last one, perhaps another thread, restores it. Our own lock keeps them apart.
+    """
+    for library in _controller().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread inside the block; safe when several threads fit at once.
@@ -51,6 +62,7 @@ def one_blas_thread() -> Iterator[None]:
     global _holders, _limiter
     with _lock:
         if _holders == 0:
+            _take_control()
             _limiter = _controller().limit(limits=1)
         _holders += 1
     try:
@@ -59,7 +71,9 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _holders -= 1
             if _holders == 0:
+                _take_control()
                 _limiter.restore_original_limits()
+                _take_control()  # and leave none behind
 
 
 def in_order(function: Callable[[Any], R], items: Sequence[Any]) -> list[R]:

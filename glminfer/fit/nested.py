@@ -1,0 +1,168 @@
+"""Models nested in a fit: the same rows, coefficients held to affine subspaces of the working coordinates.
+
+Dropping terms, fixing a coefficient and holding a linear combination are all of this kind, so nothing is ever rebuilt:
+the models of a table or of a profile advance together from the fit's own estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import InputError, Status
+from glminfer.fit.records import FitRecord, Space
+from glminfer.fit.single import Method, climb
+from glminfer.numerics import kernels, linalg
+from glminfer.numerics.blocks import Array, Terms
+from glminfer.numerics.families import Family
+from glminfer.numerics.newton import Control, maximise, newton_step
+from glminfer.numerics.objectives import Likelihood
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """The maximum of the likelihood over an affine subspace.
+
+    Attributes
+    ----------
+    loglik : float
+        Without binomial coefficients; the supremum where it is not attained.
+    coef : (r,)
+        Working coefficients of the whole space (their finite part under separation).
+    rank : int
+        Free coefficients.
+    status : Status
+    separated : (n,) bool or None
+        Rows fitted exactly in the limit: they carry neither score nor information.
+    """
+
+    loglik: float
+    coef: Array
+    rank: int
+    status: Status
+    separated: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where nested models are fitted: rows in working coordinates, and the estimate to start from.
+
+    Attributes
+    ----------
+    space : Space
+    family : Family
+    control : Control
+    estimate : (r,)
+        A point to start from.
+    metric : (r, r)
+        Information near it: what "nearest" means.
+    scale : (r,)
+        Sizes of the working columns.
+    """
+
+    space: Space
+    family: Family
+    control: Control
+    estimate: Array
+    metric: Array
+    scale: Array
+
+
+def stage_of(fit: FitRecord) -> Stage:
+    """The stage of a fit's own columns."""
+    fit.with_rows()
+    assert fit.space is not None
+    if fit.recession is None:
+        return stage(fit.space, fit.family, fit.control, fit.working, fit.information)
+    return stage(fit.space, fit.family, fit.control)
+
+
+def stage(
+    space: Space, family: Family, control: Control, estimate: Array | None = None, metric: Array | None = None
+) -> Stage:
+    """A stage; without an estimate it starts at zero, in the metric of the columns themselves."""
+    if estimate is None or metric is None:
+        estimate, metric = np.zeros(space.basis.rank), space.rows.sum(kernels.column_products)
+    sizes = np.sqrt(np.diagonal(metric))
+    plain = Control(tol=control.tol, max_halvings=control.max_halvings)
+    return Stage(space, family, plain, estimate, metric, np.where(sizes > 0, sizes, 1.0))
+
+
+def span(where: Stage, columns: NDArray[np.intp] | Sequence[int]) -> Array:
+    """Basis (r, q) of the subspace that some design columns span, in working coordinates."""
+    return independent(where, where.space.coordinates()[:, list(columns)])
+
+
+def independent(where: Stage, directions: Array) -> Array:
+    """Basis (r, q) of the span of some directions (r, k), rank decided on scaled columns."""
+    if not directions.shape[1]:
+        return np.zeros((len(where.scale), 0))
+    weighted = directions * where.scale[:, None]
+    size = np.linalg.norm(weighted, axis=0)
+    left, singular, _ = np.linalg.svd(weighted / np.where(size > 0, size, 1.0), full_matrices=False)
+    return np.asarray(left[:, singular > 1e-8 * singular.max(initial=0.0)] / where.scale[:, None])
+
+
+def complement(where: Stage, functionals: Array) -> Array:
+    """Basis (r, r - q) of the directions that leave q functionals (q, r) of the working coefficients unchanged."""
+    _, _, right = np.linalg.svd(functionals / where.scale, full_matrices=True)
+    return np.asarray(right[len(functionals) :].T / where.scale[:, None])
+
+
+def refuse_penalised(fit: FitRecord, what: str) -> None:
+    """Likelihood-based comparisons are of maximum-likelihood fits."""
+    if fit.penalty is not None:
+        raise InputError(
+            f"{what} compares maxima of the likelihood, and this fit is penalised ({fit.penalty.name}); refit without "
+            "penalty=, or use the Wald statements of tidy()."
+        )
+
+
+def nested_fits(where: Stage, spaces: Sequence[Array], at: Array | None = None) -> list[Nested]:
+    """Maximise the likelihood over each subspace (plus the points ``at`` (m, r)), as one batch."""
+    if not spaces:
+        return []
+    points = np.zeros((len(spaces), len(where.scale))) if at is None else at
+    start = np.array([_start(where, B, point) for B, point in zip(spaces, points, strict=True)])
+    solution = maximise(Likelihood(where.space.rows, where.family), start, where.control, spaces=spaces)
+    sure = _certified(where, solution.coef, solution.terms, spaces)
+    found = []
+    for k, B in enumerate(spaces):
+        if sure[k] and solution.status[k] is Status.CONVERGED:
+            found.append(Nested(float(solution.terms.loglik[k]), solution.coef[k], B.shape[1], Status.CONVERGED))
+        else:
+            found.append(alone(where, B, points[k], solution.coef[k]))
+    return found
+
+
+def _start(where: Stage, B: Array, point: Array) -> Array:
+    """The point of the subspace nearest to the estimate in the metric of the information."""
+    factored = linalg.factor(linalg.symmetric(B.T @ where.metric @ B))
+    if factored is None or not B.shape[1]:
+        return point
+    return np.asarray(point + B @ linalg.solve(factored, B.T @ where.metric @ (where.estimate - point)))
+
+
+def _certified(where: Stage, coef: Array, terms: Terms, spaces: Sequence[Array]) -> NDArray[np.bool_]:
+    """Which maxima are certain to exist (16), the decrement taken within each subspace."""
+    expected = Terms(terms.loglik, terms.score, terms.information, terms.information)
+    decrement = newton_step(expected, spaces)[1]
+    bound = where.space.rows.sum(kernels.existence, coef, where.family)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(bound * np.maximum(decrement, 1e-14) ** 2 < 0.5)
+
+
+def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
+    """One model by itself, separation included: columns Z B, the held part in the offset."""
+    whole = where.space.rows.whole
+    held = where.space.rows.with_offset(whole.offset + (whole.X @ point)[:, None])
+    held = held.with_X(np.ascontiguousarray(whole.X @ B))
+    usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
+    start = np.linalg.lstsq(B, near - point, rcond=None)[0] if usable else np.zeros(B.shape[1])
+    summit = climb(held, where.family, Method(where.family.link, control=where.control), start)
+    free = summit.solution.coef[0] if summit.inner is None else summit.inner.T @ summit.solution.coef[0]
+    status = summit.solution.status[0] if summit.recession is None else Status.SEPARATED
+    return Nested(float(summit.solution.terms.loglik[0]), point + B @ free, B.shape[1], status, summit.separated)

@@ -1,0 +1,81 @@
+"""A fit's rows with the columns of further terms beside its own: what adding terms is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glminfer.data.design import Design, Sample, learn
+from glminfer.data.formula import updated
+from glminfer.data.rows import memory_rows
+from glminfer.errors import InputError, counted
+from glminfer.fit.nested import Stage, stage
+from glminfer.fit.records import FitRecord, Space
+from glminfer.numerics.rank import learn_basis
+
+_ARGUMENTS = ("weights", "trials", "offset", "subset", "event")
+
+
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """The stage of the wider design, the terms the fit has already, and those that are new."""
+
+    stage: Stage
+    design: Design
+    old: tuple[str, ...]
+    added: tuple[str, ...]
+
+    def columns_of(self, terms: Sequence[str]) -> list[int]:
+        """Positions of the columns of some terms."""
+        spans = [self.design.terms[name] for name in terms]
+        return [j for where in spans for j in range(where.start, where.stop)]
+
+
+def widened(fit: FitRecord, terms: str | Sequence[str]) -> Wider:
+    """The design of a fit with terms added ("z", "a + b", "~ . + z", a list), on exactly the same rows."""
+    fit.with_rows()
+    text = _change(terms)
+    sample = learn(
+        updated(fit.design.formula.text, text),
+        fit.call["data"],
+        **{name: fit.call[name] for name in _ARGUMENTS},
+        env={**fit.design.scope.env, **(fit.call["env"] or {})},
+    )
+    old = tuple(name for name in fit.design.terms if name in sample.design.terms)
+    added = tuple(name for name in sample.design.terms if name not in fit.design.terms)
+    if not added:
+        raise InputError(f"{terms!r} adds no term: the fit has {', '.join(fit.design.terms)} already.")
+    _check_rows(fit, sample, added)
+    return Wider(_stage(fit, sample), sample.design, old, added)
+
+
+def _change(terms: str | Sequence[str]) -> str:
+    if not isinstance(terms, str):
+        return f". ~ . + {' + '.join(terms)}"
+    return terms if "~" in terms else f". ~ . + {terms}"
+
+
+def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:
+    mine = fit.with_rows()[1].used
+    lost = len(np.setdiff1d(mine, sample.used))
+    if lost:
+        causes = ", ".join(f"{count:,} in {name}" for name, count in sample.dropped.items())
+        raise InputError(
+            f"{counted(lost, 'row')} of the fit {'misses' if lost == 1 else 'miss'} a value needed for "
+            f"{', '.join(added)} (missing: {causes}), and models on different rows cannot be compared. Refit on the rows "
+            "complete in all columns, for example data.dropna(subset=[...])."
+        )
+
+
+def _stage(fit: FitRecord, sample: Sample) -> Stage:
+    rows = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
+    basis = learn_basis(rows, len(sample.design.columns), sample.design.constant)
+    space = Space(rows.with_X(basis.columns(sample.X)), basis)
+    blank = stage(space, fit.family, fit.control)
+    known = [name in fit.columns for name in sample.design.columns]
+    linear = [fit.linear[fit.columns.index(n)] if k else 0.0 for n, k in zip(sample.design.columns, known, strict=True)]
+    if sum(known) < len(fit.columns) or fit.recession is not None:
+        return blank
+    return stage(space, fit.family, fit.control, space.coordinates() @ np.array(linear), blank.metric)

@@ -1,0 +1,163 @@
+"""Cluster-robust covariances: CR0 to CR3, the jackknife, and several ways of clustering at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glminfer.errors import counted
+from glminfer.fit.records import FitRecord
+from glminfer.inference.clusters import Grouping, groupings, subsets
+from glminfer.inference.jackknife import jackknife
+from glminfer.inference.matrix import Covariance, Leverages, bread_root, defined
+from glminfer.inference.robust import residual_rows
+from glminfer.numerics import scores
+from glminfer.numerics.blocks import Array
+
+_AT_ONCE = 200_000  # numbers in one table of cluster matrices, per block of rows
+_FEW = 10  # clusters below which cluster-robust tests need care
+_TEXT = {
+    "CR0": "no correction",
+    "CR1": "correction G/(G - 1) · (n - 1)/(n - k)",
+    "CR2": "correction (I - H)^(-1/2)",
+    "CR3": "correction (I - H)^(-1), (G - 1)/G",
+    "jackknife": "refits without each cluster, (G - 1)/G",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Meat:
+    """The middle of a sandwich C K C' in the coordinates of the bread's root C."""
+
+    matrix: Array
+    leverages: Leverages | None = None
+
+
+def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
+    """The covariance of estimates from rows that belong together within clusters (33)-(37)."""
+    defined(kind, fit)
+    _, sample = fit.with_rows()
+    ways = groupings(fit, cluster)
+    root = bread_root(fit)
+    if len(ways) == 1:
+        found, made = KINDS[kind](fit, ways[0], root), ()
+    else:
+        total = sum(sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0))
+        matrix, made = _non_negative(np.asarray(total))
+        found = _Meat(matrix)
+    dof = min(way.count for way in ways) - 1.0
+    text = f"{_named(ways)}, {_TEXT[kind]}"
+    return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*_few(fit, kind, ways), *made), found.leverages)
+
+
+def _named(ways: tuple[Grouping, ...]) -> str:
+    """``30 clusters of mouse``, or ``2-way: 30 clusters of mouse, 12 of session``."""
+    first, *rest = ways
+    if not rest:
+        return f"{counted(first.count, 'cluster')} of {first.name}"
+    others = ", ".join(f"{way.count:,} of {way.name}" for way in rest)
+    return f"{len(ways)}-way, {counted(first.count, 'cluster')} of {first.name}, {others}"
+
+
+def _few(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[str, ...]:
+    fewest = min(ways, key=lambda way: way.count)
+    G, said = fewest.count, f"{counted(fewest.count, 'cluster')} of {fewest.name}"
+    notes = []
+    if G < fit.rank and len(ways) == 1:
+        notes.append(
+            f"{said} for {counted(fit.rank, 'coefficient')}: the covariance has rank {G - 1} at most, so no more than "
+            f"{counted(G - 1, 'coefficient')} can be tested at once"
+        )
+    if G < _FEW:
+        better = "; cov='CR2' is safer" if kind in ("CR0", "CR1") and len(ways) == 1 else ""
+        too_small = "standard errors are too small" if kind in ("CR0", "CR1") else "p-values and intervals are rough"
+        notes.append(f"{said} are few: {too_small} with fewer than {_FEW}{better}")
+    return tuple(notes)
+
+
+def _non_negative(K: Array) -> tuple[Array, tuple[str, ...]]:
+    """K with negative eigenvalues set to zero, and a note when there were any beyond rounding."""
+    values, vectors = np.linalg.eigh((K + K.T) / 2)
+    negative = values < -1e-12 * np.abs(values).max(initial=0.0)
+    if not negative.any():
+        return K, ()
+    count = int(negative.sum())
+    what = "a negative eigenvalue" if count == 1 else f"{count} negative eigenvalues"
+    note = (
+        f"the multiway covariance had {what} (smallest {values.min() / values.max():.2g} of the largest, relative to "
+        "the model's covariance), set to zero: standard errors along these directions are not to be relied on"
+    )
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T, (note,)
+
+
+def _cr0(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
+    """Σ u_g u_g' over the score sums of clusters (33)."""
+    rows, _ = fit.with_rows()
+    u = scores.score_sums(rows.grouped(way.codes), fit.working, fit.family, way.count) @ root
+    return _Meat(u.T @ u)
+
+
+def _cr1(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
+    """CR0 · G/(G - 1) · (n - 1)/(n - k) (33)."""
+    G, n = way.count, fit.nobs
+    factor = G / (G - 1) * (n - 1) / residual_rows(fit, "CR1")
+    return _Meat(factor * _cr0(fit, way, root).matrix)
+
+
+def _cr2(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
+    """Score sums inflated by (I - H_gg)^(-1/2) (34), with what their degrees of freedom depend on."""
+    found = [_inflated(fit, way, root, part, 0.5) for part in _parts(fit, way)]
+    total = sum(matrix for matrix, _ in found)
+    parts = [leverages for _, leverages in found]
+    joined = (np.concatenate([getattr(p, name) for p in parts]) for name in ("values", "inverse", "vectors"))
+    return _Meat(np.asarray(total), Leverages(root, *joined))
+
+
+def _cr3(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
+    """Score sums inflated by (I - H_gg)⁻¹, times (G - 1)/G: one Newton step without each cluster (35)."""
+    total = sum(_inflated(fit, way, root, part, 1.0)[0] for part in _parts(fit, way))
+    return _Meat((way.count - 1) / way.count * np.asarray(total))
+
+
+def _jackknife(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
+    """Refits without each cluster about their mean, times (G - 1)/G."""
+    away = np.linalg.solve(root, jackknife(fit, way).T)
+    away = away - away.mean(axis=1, keepdims=True)
+    return _Meat((way.count - 1) / way.count * (away @ away.T))
+
+
+def _parts(fit: FitRecord, way: Grouping) -> list[tuple[int, int]]:
+    """Ranges of clusters whose matrices are held in memory at once."""
+    step = max(1, _AT_ONCE // max(len(fit.working), 1) ** 2)
+    return [(first, min(first + step, way.count)) for first in range(0, way.count, step)]
+
+
+def _inflated(
+    fit: FitRecord, way: Grouping, root: Array, part: tuple[int, int], power: float
+) -> tuple[Array, Leverages]:
+    """Σ over some clusters of the outer product of (I - M_g)^(-power) C'u_g, where M_g = C'Z'WSZ C.
+
+    M_g (r, r) has the eigenvalues of the hat matrix H_gg of the cluster's rows, and Z̃'(I - Z̃Z̃')^(-q) = (I - Z̃'Z̃)^(-q)Z̃',
+    so no matrix is as large as a cluster. Where an eigenvalue is 1 the cluster alone decides a direction: its
+    score there is zero, and the generalised inverse leaves it out.
+    """
+    rows, _ = fit.with_rows()
+    u, information = scores.moment_sums(rows.grouped(way.codes), fit.working, fit.family, *part)
+    values, vectors = np.linalg.eigh(root.T @ information @ root)
+    left = 1.0 - values
+    inverse = np.divide(1.0, left, out=np.zeros_like(left), where=left > scores.FULL)
+    along = np.einsum("gij,gi->gj", vectors, u @ root) * inverse**power
+    found = np.einsum("gij,gj->gi", vectors, along)
+    return found.T @ found, Leverages(root, np.clip(values, 0.0, 1.0), inverse, vectors)
+
+
+KINDS: dict[str, Callable[[FitRecord, Grouping, Array], _Meat]] = {
+    "CR0": _cr0,
+    "CR1": _cr1,
+    "CR2": _cr2,
+    "CR3": _cr3,
+    "jackknife": _jackknife,
+}

@@ -1,0 +1,179 @@
+"""Analysis of deviance: every term of a fit tested in one table, and chains of nested fits (52)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import InputError, one_of
+from glminfer.fit.nested import Nested, Stage, independent, nested_fits, refuse_penalised, span, stage_of
+from glminfer.fit.records import FitRecord
+from glminfer.inference import terms as term_names
+from glminfer.inference.deviance_wald import wald_rows
+from glminfer.inference.likelihood import Comparison, Meat, check_comparable, ratio, score_comparison, score_meat, whole
+from glminfer.inference.sum_coding import sum_coordinates
+from glminfer.numerics.blocks import Array
+
+TYPES = {"1": "I", "2": "II", "3": "III"}
+TESTS = ("LR", "wald", "score")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A term and the two subspaces whose difference tests it; ``large`` None is the whole fit."""
+
+    term: str
+    small: Array
+    large: Array | None
+
+
+def anova(
+    fit: FitRecord,
+    *others: FitRecord,
+    type: str | int = "II",
+    test: str = "LR",
+    cov: str = "model",
+    cluster: Any = None,
+) -> pd.DataFrame:
+    """Which terms matter? Analysis of deviance of one fit, or of a chain of nested fits.
+
+    Parameters
+    ----------
+    *others : Fit
+        Further fits of the same rows: the table then compares each with the one before it.
+    type : {"I", "II", "III"}
+        I: terms in order, each added to those before it. II: each term added to the largest model without the terms
+        that contain it. III: each term dropped from the whole model on sum-coded columns, whatever coding the fit
+        has (the centring of numeric columns in interactions still matters).
+    test : {"LR", "wald", "score"}
+        Likelihood ratio, Wald or Rao's score.
+    cov, cluster
+        Covariance of Wald and score tests (see ``vcov``); likelihood ratios take "model" only.
+
+    Returns
+    -------
+    DataFrame
+        One row per term: term, df, statistic, p_value (type I also deviance and df_resid after the term). Aliased
+        columns do not count. For several fits one row per model: formula, df_resid, deviance, df, statistic, p_value.
+
+    Raises
+    ------
+    InputError
+        If fits use different rows, outcomes or links, or are penalised.
+
+    References
+    ----------
+    Fox & Weisberg (2019), An R Companion to Applied Regression, section 6.3; R's anova.glm and car's Anova.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> gi.logit("choice ~ contrast_left + C(mouse)", trials).anova().term.tolist()
+    ['contrast_left', 'C(mouse)']
+    """
+    kind = TYPES.get(str(type), str(type))
+    one_of(kind, list(TYPES.values()), "type")
+    one_of(test, TESTS, "test")
+    if others:
+        return _chain([fit, *others], test)
+    refuse_penalised(fit, "anova")
+    if test == "LR" and (cov != "model" or cluster is not None):
+        raise InputError("A likelihood ratio has no robust form; use test='wald' or test='score' with cov= or cluster=.")
+    if test == "wald":
+        return wald_rows(fit, kind, cov, cluster)
+    return _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
+
+
+def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:
+    where = stage_of(fit)
+    pairs = PAIRS[kind](fit, where)
+    smalls = nested_fits(where, [pair.small for pair in pairs])
+    larges = _larges(fit, where, pairs)
+    if test == "score":
+        everything = np.eye(fit.rank)
+        found = [
+            score_comparison(where, small, (pair.small, everything if pair.large is None else pair.large), meat)
+            for pair, small in zip(pairs, smalls, strict=True)
+        ]
+    else:
+        found = [ratio(small, large) for small, large in zip(smalls, larges, strict=True)]
+    table = _rows([pair.term for pair in pairs], found)
+    return _with_deviance(fit, table, larges) if kind == "I" else table
+
+
+def _larges(fit: FitRecord, where: Stage, pairs: Sequence[Pair]) -> list[Nested]:
+    """The larger model of each pair; the fit itself is not fitted again."""
+    own = [pair.large for pair in pairs if pair.large is not None]
+    found = iter(nested_fits(where, own))
+    return [whole(fit) if pair.large is None else next(found) for pair in pairs]
+
+
+def _rows(terms: Sequence[str], found: Sequence[Comparison]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "term": list(terms),
+            "df": [c.df for c in found],
+            "statistic": [c.statistic if c.df else np.nan for c in found],
+            "p_value": [c.p_value for c in found],
+        }
+    )
+
+
+def _with_deviance(fit: FitRecord, table: pd.DataFrame, larges: Sequence[Nested]) -> pd.DataFrame:
+    saturated = fit.saturated_loglik - fit.count_constant
+    table["deviance"] = [2 * (saturated - large.loglik) for large in larges]
+    table["df_resid"] = [fit.nobs - large.rank for large in larges]
+    return table
+
+
+# pairs of models ---------------------------------------------------------------------------------------------------------
+
+
+def _sequential(fit: FitRecord, where: Stage) -> list[Pair]:
+    terms = term_names.names(fit)
+    base = ["Intercept"] if fit.design.has_intercept else []
+    spaces = [span(where, term_names.columns_of(fit, base + terms[:k])) for k in range(len(terms))]
+    return [Pair(t, small, large) for t, small, large in zip(terms, spaces, [*spaces[1:], None], strict=True)]
+
+
+def _marginal(fit: FitRecord, where: Stage) -> list[Pair]:
+    pairs = []
+    for term in term_names.names(fit):
+        above = term_names.relatives(fit, term)
+        small = span(where, term_names.columns_without(fit, [term, *above]))
+        pairs.append(Pair(term, small, span(where, term_names.columns_without(fit, above)) if above else None))
+    return pairs
+
+
+def _sum_coded(fit: FitRecord, where: Stage) -> list[Pair]:
+    M = sum_coordinates(fit, where)
+    terms = term_names.names(fit)
+    return [Pair(t, independent(where, M[:, term_names.columns_without(fit, [t])]), None) for t in terms]
+
+
+PAIRS: dict[str, Callable[[FitRecord, Stage], list[Pair]]] = {"I": _sequential, "II": _marginal, "III": _sum_coded}
+
+
+# chains of fits ------------------------------------------------------------------------------------------------------------
+
+
+def _chain(fits: Sequence[FitRecord], test: str) -> pd.DataFrame:
+    check_comparable(fits)
+    if test != "LR":
+        raise InputError(f"Several fits are compared by test='LR'; test={test!r} belongs to the terms of one fit.")
+    rows = [_chain_row(None, fits[0]), *(_chain_row(a, b) for a, b in zip(fits, fits[1:], strict=False))]
+    return pd.DataFrame(rows)
+
+
+def _chain_row(before: FitRecord | None, fit: FitRecord) -> dict[str, Any]:
+    row = {"formula": fit.design.formula.text, "df_resid": fit.df_resid, "deviance": fit.deviance}
+    if before is None or before.rank == fit.rank:
+        return {**row, "df": np.nan, "statistic": np.nan, "p_value": np.nan}
+    larger, smaller = (fit, before) if fit.rank > before.rank else (before, fit)
+    found = Comparison(max(smaller.deviance - larger.deviance, 0.0), larger.rank - smaller.rank)
+    return {**row, "df": float(found.df), "statistic": found.statistic, "p_value": found.p_value}

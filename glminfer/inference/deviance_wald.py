@@ -1,0 +1,118 @@
+"""Wald tests of the terms of a fit, as in car's Anova."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import InputError
+from glminfer.fit.nested import stage_of
+from glminfer.fit.records import FitRecord
+from glminfer.inference import terms as term_names
+from glminfer.inference.covariance import Covariance, covariance
+from glminfer.inference.distributions import f_tail
+from glminfer.inference.sum_coding import sum_coordinates
+from glminfer.numerics import linalg
+from glminfer.numerics.blocks import Array
+
+
+def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> pd.DataFrame:
+    """One Wald test per term: term, df, statistic, p_value (and df_denom with clusters)."""
+    if kind == "I":
+        raise InputError("Wald tests have no sequential form; use type='II' or 'III', or test='LR' for type I.")
+    chosen = covariance(fit, cov, cluster) if cluster is not None else covariance(fit, cov)
+    tested = _marginal(fit, chosen) if kind == "II" else _sum_coded(fit)
+    return pd.DataFrame([_row(fit, one, chosen) for one in tested])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tested:
+    """A term, its estimable columns, and the combinations (q, r) of working coefficients it is tested by.
+
+    ``L`` is None when a coefficient of the term is infinite: a Wald statement about the rest would mislead.
+    """
+
+    term: str
+    estimable: int
+    L: Array | None
+
+
+def _row(fit: FitRecord, one: _Tested, chosen: Covariance) -> dict[str, Any]:
+    """W = (Lγ)'(LVL')⁻¹(Lγ), as χ², or as F = W/df with clusters."""
+    if one.L is None or not len(one.L):
+        return {"term": one.term, "df": one.estimable, "statistic": np.nan, "p_value": np.nan}
+    wald, df = linalg.quadratic_form(one.L @ fit.working, one.L @ chosen.matrix @ one.L.T)
+    denominator = float(chosen.dof)
+    p_value = f_tail(wald / df, df, denominator)
+    if np.isinf(denominator):
+        return {"term": one.term, "df": df, "statistic": wald, "p_value": p_value}
+    return {"term": one.term, "df": df, "df_denom": denominator, "statistic": wald / df, "p_value": p_value}
+
+
+def _estimable(fit: FitRecord, columns: Sequence[int]) -> list[int]:
+    return [j for j in columns if fit.columns[j] not in fit.aliased]
+
+
+def _marginal(fit: FitRecord, chosen: Covariance) -> list[_Tested]:
+    """Each term beside its relatives: the part of both that is uncorrelated with the relatives (car, Anova.II)."""
+    tested = []
+    for term in term_names.names(fit):
+        above = _estimable(fit, term_names.columns_of(fit, term_names.relatives(fit, term)))
+        own = _estimable(fit, term_names.columns_of(fit, [term]))
+        finite = fit.finite[[*above, *own]].all()
+        L = _uncorrelated(fit.T[[*above, *own]], fit.T[above], chosen.matrix) if finite else None
+        tested.append(_Tested(term, len(own), L))
+    return tested
+
+
+def _uncorrelated(both: Array, above: Array, V: Array) -> Array:
+    """Combinations of the rows of ``both`` whose estimates are uncorrelated with those of ``above``."""
+    if not len(above):
+        return both
+    scale = np.sqrt(np.einsum("pr,rs,ps->p", both, V, both))
+    unit = both / np.where(scale > 0, scale, 1.0)[:, None]
+    left, singular, _ = np.linalg.svd(unit @ V @ above.T, full_matrices=True)
+    rank = int((singular > 1e-10 * singular.max(initial=0.0)).sum())
+    return np.asarray(left[:, rank:].T @ unit)
+
+
+def _sum_coded(fit: FitRecord) -> list[_Tested]:
+    """Coefficients of the sum-coded columns, the intercept included."""
+    where = stage_of(fit)
+    back = _left_inverse(sum_coordinates(fit, where), where.scale)
+    inner, null = _limits(fit)
+    names = ["Intercept", *term_names.names(fit)] if fit.design.has_intercept else term_names.names(fit)
+    found = []
+    for term in names:
+        rows = back[[j for j in term_names.columns_of(fit, [term]) if back[j].any()]]
+        size = np.abs(rows) @ np.abs(null).max(axis=1, initial=0.0)
+        finite = not null.size or (np.abs(rows @ null).max(axis=1, initial=0.0) <= 1e-8 * size).all()
+        found.append(_Tested(term, len(rows), rows @ inner if finite else None))
+    return found
+
+
+def _limits(fit: FitRecord) -> tuple[Array, Array]:
+    """How the fit's own coordinates (finite part) and its directions of recession lie in the whole space."""
+    assert fit.space is not None
+    if fit.recession is None:
+        return np.eye(fit.rank), np.zeros((fit.rank, 0))
+    M = fit.space.coordinates()
+    return M @ fit.T, M @ fit.recession.null
+
+
+def _left_inverse(M: Array, scale: Array) -> Array:
+    """(p, r): coefficients of the columns from working coefficients; zero rows for columns that depend on earlier ones."""
+    weighted = M * scale[:, None]
+    size = np.linalg.norm(weighted, axis=0)
+    unit = weighted / np.where(size > 0, size, 1.0)
+    kept: list[int] = []
+    for j in range(M.shape[1]):
+        if np.linalg.svd(unit[:, [*kept, j]], compute_uv=False)[-1] > 1e-8:
+            kept.append(j)
+    out = np.zeros((M.shape[1], M.shape[0]))
+    out[kept] = np.linalg.pinv(unit[:, kept]) * scale / size[kept, None]
+    return out

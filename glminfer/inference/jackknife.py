@@ -1,0 +1,67 @@
+"""Full refits without each cluster, as one batch of Newton fits over the same rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import DataError, Status
+from glminfer.fit import separation
+from glminfer.fit.records import FitRecord
+from glminfer.inference.clusters import Grouping
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.newton import Control, maximise, newton_step
+from glminfer.numerics.scores import LeftOut
+
+_AT_ONCE = 4_000_000  # linear predictors held at once
+_NAMED = 3  # clusters spelled out in a message
+
+
+def jackknife(fit: FitRecord, way: Grouping) -> Array:
+    """Working coefficients of the refits without each cluster, (G, r).
+
+    Raises
+    ------
+    DataError
+        If one of them has no finite maximum; the message names the clusters.
+    """
+    rows, _ = fit.with_rows()
+    step = max(32, _AT_ONCE // max(rows.whole.n, 1))
+    found = [_refits(fit, way, np.arange(k, min(k + step, way.count))) for k in range(0, way.count, step)]
+    return np.concatenate(found)
+
+
+def _refits(fit: FitRecord, way: Grouping, out: NDArray[np.intp]) -> Array:
+    rows, _ = fit.with_rows()
+    objective = LeftOut(rows.grouped(way.codes), fit.family, out)
+    start = np.repeat(fit.working[None], len(out), axis=0)
+    solution = maximise(objective, start, Control())
+    distance = newton_step(solution.terms)[1]
+    sound = np.array([status is Status.CONVERGED for status in solution.status])
+    with np.errstate(over="ignore", invalid="ignore"):
+        certain = sound & (objective.existence(solution.coef) * np.maximum(distance, 1e-14) ** 2 < 0.5)
+    doubtful = np.flatnonzero(~certain)
+    lost = [out[k] for k in doubtful if not (sound[k] and _finite(fit, way, int(out[k]), solution.coef[k]))]
+    _refuse(way, lost, len(out))
+    return solution.coef
+
+
+def _finite(fit: FitRecord, way: Grouping, code: int, coef: Array) -> bool:
+    """Whether no direction of recession exists without one cluster (17)."""
+    rows, _ = fit.with_rows()
+    whole = rows.whole
+    kept = (whole.weights[:, 0] > 0) & (way.codes != code)
+    close = kernels.suspicion(whole, coef[None], fit.family)
+    return separation.find(whole.X[kept], whole.y[kept, 0], close[kept]) is None
+
+
+def _refuse(way: Grouping, lost: list[int], total: int) -> None:
+    if not lost:
+        return
+    named = ", ".join(way.label(code) for code in lost[:_NAMED])
+    more = f" (and {len(lost) - _NAMED} more of {total})" if len(lost) > _NAMED else ""
+    raise DataError(
+        f"cov='jackknife' refits without each cluster, and without {named}{more} some estimates are infinite or "
+        "cannot be told apart. Use cov='CR3', one Newton step of the same refits, or cov='CR2'."
+    )

@@ -1,0 +1,238 @@
+"""Likelihood-ratio and score tests of terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from glminfer.errors import InputError, one_of
+from glminfer.fit.nested import Nested, Stage, nested_fits, refuse_penalised, span, stage_of
+from glminfer.fit.widening import widened
+from glminfer.fit.records import FitRecord
+from glminfer.inference import terms as term_names
+from glminfer.inference.distributions import chi2_tail
+from glminfer.numerics import kernels, linalg
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.objectives import Likelihood
+
+Meat = Callable[[Stage, Array, Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One test of a smaller model in a larger one."""
+
+    statistic: float
+    df: int
+
+    @property
+    def p_value(self) -> float:
+        """Upper tail of χ²(df); NaN when nothing was tested."""
+        return chi2_tail(self.statistic, self.df) if self.df > 0 else float("nan")
+
+
+def ratio(small: Nested, large: Nested) -> Comparison:
+    """Twice the log-likelihood gained."""
+    return Comparison(max(2 * (large.loglik - small.loglik), 0.0), large.rank - small.rank)
+
+
+def whole(fit: FitRecord) -> Nested:
+    """The fit itself, as the largest of its nested models."""
+    return Nested(fit.loglik - fit.count_constant, fit.working, fit.rank, fit.status, fit.separated_rows)
+
+
+def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> pd.DataFrame:
+    """Do these terms improve the fit? The likelihood-ratio test 2(ℓ₁ - ℓ₀) ~ χ²(df) (50).
+
+    Parameters
+    ----------
+    other_or_terms : Fit, str or list of str
+        A fit nested in this one or containing it, made from the same rows; or the terms to drop: "g", "x1 + z", a list.
+        Exactly the columns of these terms are dropped (see ``anova`` for tests that respect marginality).
+
+    Returns
+    -------
+    DataFrame
+        One row: hypothesis, statistic, df, p_value, test. df counts estimable columns.
+
+    Raises
+    ------
+    InputError
+        If the fits differ in rows, outcome, weights, offset or link, or are penalised.
+
+    References
+    ----------
+    Wilks (1938), Ann. Math. Stat. 9.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right", trials)
+    >>> int(fit.lr_test("contrast_left + contrast_right").df[0])
+    2
+    """
+    refuse_penalised(fit, "lr_test")
+    if isinstance(other_or_terms, FitRecord):
+        return _compared(fit, other_or_terms)
+    dropped = term_names.chosen(fit, other_or_terms)
+    where = stage_of(fit)
+    small = nested_fits(where, [span(where, term_names.columns_without(fit, dropped))])[0]
+    found = ratio(small, whole(fit))
+    return _one_row(f"{' = '.join(dropped)} = 0", found, "LR")
+
+
+def _compared(fit: FitRecord, other: FitRecord) -> pd.DataFrame:
+    check_comparable([fit, other])
+    small, large = sorted([fit, other], key=lambda f: f.rank)
+    if small.rank == large.rank:
+        raise InputError(
+            f"Both models have {small.rank} estimable coefficients, so neither is nested in the other: "
+            f"{small.design.formula.text!r} and {large.design.formula.text!r}. Compare them by AIC (fit.aic)."
+        )
+    found = Comparison(max(2 * (large.loglik - small.loglik), 0.0), large.rank - small.rank)
+    return _one_row(f"{small.design.formula.text} in {large.design.formula.text}", found, "LR")
+
+
+def _one_row(hypothesis: str, found: Comparison, test: str) -> pd.DataFrame:
+    row = {"hypothesis": hypothesis, "statistic": found.statistic, "df": found.df, "p_value": found.p_value, "test": test}
+    return pd.DataFrame([row])
+
+
+def check_comparable(fits: Sequence[FitRecord]) -> None:
+    """Refuse to compare fits of different rows, outcomes, weights, offsets or links, and penalised fits."""
+    first = fits[0]
+    for fit in fits:
+        refuse_penalised(fit, "A comparison of fits")
+    for other in fits[1:]:
+        if first.family.link != other.family.link:
+            raise InputError(f"The fits have different links, {first.family.link} and {other.family.link}.")
+        _check_rows(first, other)
+
+
+def _check_rows(first: FitRecord, other: FitRecord) -> None:
+    a, b = first.with_rows()[1], other.with_rows()[1]
+    if not np.array_equal(a.used, b.used):
+        only_a, only_b = len(np.setdiff1d(a.used, b.used)), len(np.setdiff1d(b.used, a.used))
+        raise InputError(
+            f"The fits use different rows: {first.design.formula.text!r} has {len(a.used):,} ({only_a:,} of its own), "
+            f"{other.design.formula.text!r} has {len(b.used):,} ({only_b:,} of its own), so their likelihoods cannot be "
+            f"compared. {_why_rows(first, other)}Refit both on the rows complete in all columns, for example "
+            "data.dropna(subset=[...])."
+        )
+    for name, what in (("y", "outcomes"), ("weights", "weights"), ("offset", "offsets")):
+        if not np.array_equal(getattr(a, name), getattr(b, name)):
+            raise InputError(f"The fits have different {what}, so their likelihoods cannot be compared.")
+
+
+def _why_rows(first: FitRecord, other: FitRecord) -> str:
+    told = [note for fit in (first, other) for note in fit.notes if " dropped: " in note]
+    return f"Rows were lost: {'; '.join(dict.fromkeys(told))}. " if told else ""
+
+
+# score tests ---------------------------------------------------------------------------------------------------------
+
+
+def score_comparison(
+    where: Stage, small: Nested, spaces: tuple[Array, Array], meat: Meat | None = None
+) -> Comparison:
+    """Score test of a smaller subspace in a larger one, at the smaller model's estimate (51).
+
+    The efficient score u = A's moves along the directions A of the larger subspace that are orthogonal, in the metric
+    of the information, to the smaller one; its variance is A'HA, or what ``meat`` makes of the rows.
+    """
+    smaller, larger = spaces
+    if larger.shape[1] <= smaller.shape[1]:
+        return Comparison(float("nan"), 0)
+    where = _without(where, small.separated)
+    terms = Likelihood(where.space.rows, where.family)(small.coef[None])
+    A = _efficient(terms.information[0], smaller, larger)
+    u = A.T @ terms.score[0]
+    V = A.T @ terms.information[0] @ A if meat is None else meat(where, small.coef, A)
+    return Comparison(*linalg.quadratic_form(u, V))
+
+
+def _without(where: Stage, separated: NDArray[np.bool_] | None) -> Stage:
+    """The stage with separated rows weighing nothing: in the limit they carry neither score nor information."""
+    if separated is None:
+        return where
+    rows = where.space.rows
+    kept = rows.with_weights(np.where(separated[:, None], 0.0, rows.whole.weights))
+    return replace(where, space=replace(where.space, rows=kept))
+
+
+def _efficient(information: Array, smaller: Array, larger: Array) -> Array:
+    """Directions of the larger subspace orthogonal to the smaller one in the metric of the information."""
+    scale = np.sqrt(np.einsum("pq,pr,rq->q", larger, information, larger))
+    unit = larger / np.where(scale > 0, scale, 1.0)
+    _, _, right = np.linalg.svd(smaller.T @ information @ unit, full_matrices=True)
+    return np.asarray(unit @ right[smaller.shape[1] :].T)
+
+
+def score_meat(fit: FitRecord, cov: str, cluster: Any) -> Meat | None:
+    """The variance of efficient scores by name: None for the model's, else Σuu' over rows or clusters."""
+    if cluster is None:
+        one_of(cov, ["model", "HC0"], "cov of a score test")
+        return None if cov == "model" else _row_meat
+    one_of(cov, ["model", "CR0", "CR1"], "cov of a clustered score test")
+    codes, count = cluster_codes(fit, cluster)
+    factor = count / (count - 1) * (fit.nobs - 1) / (fit.nobs - fit.rank) if cov != "CR0" else 1.0
+    return partial(_cluster_meat, codes=codes, count=count, factor=factor)
+
+
+def _row_meat(where: Stage, coef: Array, A: Array) -> Array:
+    return np.asarray(where.space.rows.sum(kernels.score_products, coef[None], where.family, A))
+
+
+def _cluster_meat(where: Stage, coef: Array, A: Array, *, codes: Any, count: int, factor: float) -> Array:
+    sums = where.space.rows.grouped(codes).sum(kernels.score_sums, coef[None], where.family, A, count)
+    return np.asarray(factor * sums.T @ sums)
+
+
+def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", cluster: Any = None) -> pd.DataFrame:
+    """Would these terms improve the fit? Rao's score test, without refitting (51).
+
+    Parameters
+    ----------
+    terms : str or list of str
+        Terms to add: "z", "x:g + z", a list.
+    cov : {"model", "HC0", "CR0", "CR1"}
+        Variance of the scores: from the information, or robust; with ``cluster`` CR1 is the default.
+    cluster : str or array, optional
+        Clusters within which rows may depend on each other.
+
+    Returns
+    -------
+    DataFrame
+        One row: hypothesis, statistic, df, p_value, test. df counts the columns that are independent of the fit's.
+
+    Raises
+    ------
+    InputError
+        If a term cannot be built, or has missing values in rows of the fit.
+
+    References
+    ----------
+    Rao (1948), Proc. Camb. Phil. Soc. 44; Boos (1992), Am. Stat. 46, for the robust form.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> gi.logit("choice ~ contrast_left", trials).score_test("contrast_right").columns.tolist()
+    ['hypothesis', 'statistic', 'df', 'p_value', 'test']
+    """
+    refuse_penalised(fit, "score_test")
+    meat = score_meat(fit, cov, cluster)
+    wider = widened(fit, terms)
+    small = span(wider.stage, wider.columns_of(wider.old))
+    base = nested_fits(wider.stage, [small])[0]
+    large = span(wider.stage, wider.columns_of([*wider.old, *wider.added]))
+    found = score_comparison(wider.stage, base, (small, large), meat)
+    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score")

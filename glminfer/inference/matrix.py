@@ -1,0 +1,118 @@
+"""What a covariance is: a matrix, its name, the reference distribution that goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glminfer.errors import DataError
+from glminfer.fit.records import FitRecord
+from glminfer.numerics import linalg
+from glminfer.numerics.blocks import Array
+
+_AT_ONCE = 4_000_000  # numbers held while degrees of freedom of many combinations are computed
+
+
+@dataclass(frozen=True, slots=True)
+class Leverages:
+    """Hat matrices of all clusters: what the degrees of freedom of CR2 depend on.
+
+    Attributes
+    ----------
+    root : (r, r)
+        C with C C' the inverse information.
+    values : (G, r)
+        Eigenvalues of the hat matrix H_gg of each cluster.
+    inverse : (G, r)
+        1 / (1 - value), zero where the value is 1.
+    vectors : (G, r, r)
+        Eigenvectors in the coordinates of ``root``.
+    """
+
+    root: Array
+    values: Array
+    inverse: Array
+    vectors: Array
+
+    def dof(self, L: Array) -> Array:
+        """Satterthwaite degrees of freedom of the variance of each combination (q, r): (tr P)² / tr P² (36)."""
+        c = L @ self.root
+        size = np.linalg.norm(c, axis=1, keepdims=True)
+        c = np.divide(c, size, out=np.full_like(c, np.nan), where=size > 0)
+        step = max(1, _AT_ONCE // max(self.values.size, 1))
+        parts = [self._dof(c[k : k + step]) for k in range(0, len(c), step)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _dof(self, c: Array) -> Array:
+        """P = diag(a) - Q Q' with a_g = c'M(I - M)⁻¹c and rows q_g = M(I - M)^(-1/2)c of Q."""
+        along = np.swapaxes(np.tensordot(c, self.vectors, axes=(1, 1)), 0, 1)  # (G, q, r)
+        a = np.einsum("gqj,gj->gq", along**2, self.values * self.inverse)
+        q = (along * (self.values * np.sqrt(self.inverse))[:, None, :]) @ np.swapaxes(self.vectors, 1, 2)
+        squared = (q**2).sum(axis=2)
+        crossed = (np.einsum("gqi,gqj->qij", q, q, optimize=True) ** 2).sum(axis=(1, 2))
+        return np.asarray((a - squared).sum(axis=0) ** 2 / ((a**2 - 2 * a * squared).sum(axis=0) + crossed))
+
+
+@dataclass(frozen=True, slots=True)
+class Covariance:
+    """A covariance matrix and what it is.
+
+    Attributes
+    ----------
+    matrix : (r, r)
+        Covariance of the working coefficients.
+    kind : str
+        Its name, as asked for.
+    dof : float
+        Degrees of freedom of the reference distribution of tests; infinite is the normal.
+    description : str
+        The sentence printed above a table.
+    notes : tuple of str
+        What to know before relying on it.
+    leverages : Leverages or None
+        For CR2: each combination of coefficients has degrees of freedom of its own.
+    """
+
+    matrix: Array
+    kind: str
+    dof: float
+    description: str
+    notes: tuple[str, ...] = ()
+    leverages: Leverages | None = None
+
+    def dof_for(self, L: Array) -> Array:
+        """Degrees of freedom of each linear combination (q, r) of the working coefficients, (q,)."""
+        L = np.atleast_2d(L)
+        return np.full(len(L), self.dof) if self.leverages is None else self.leverages.dof(L)
+
+    @property
+    def reference(self) -> str:
+        """The reference distribution, as printed."""
+        if self.leverages is not None:
+            return "t tests with Satterthwaite degrees of freedom"
+        return "z (normal) tests" if np.isinf(self.dof) else f"t({self.dof:g}) tests"
+
+
+def bread_root(fit: FitRecord) -> Array:
+    """C (r, r) with C C' the inverse information of the working coefficients (19).
+
+    Hat matrices are formed in these coordinates, where they do not depend on the scale of the columns.
+    """
+    factored = linalg.factor(fit.information)
+    if factored is None:
+        raise DataError(
+            "The information at the estimate is singular, so a robust covariance does not exist. "
+            "Look at fit.trace and fit.notes for what went wrong."
+        )
+    L, scale = factored
+    return np.asarray(np.linalg.solve(L.T, np.eye(len(L))) / scale[:, None])
+
+
+def defined(value: str, fit: FitRecord) -> None:
+    """Refuse a robust covariance of penalised estimates: they are no sum over rows."""
+    if fit.penalty is not None:
+        raise DataError(
+            f"cov={value!r} is defined for maximum likelihood, and this fit was made with penalty=gi.{fit.penalty!r}. "
+            "Use cov='model', or fit without a penalty."
+        )

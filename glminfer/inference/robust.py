@@ -1,0 +1,49 @@
+"""Heteroscedasticity-robust covariances of independent rows: HC0 to HC3."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from glminfer.errors import DataError, counted
+from glminfer.fit.records import FitRecord
+from glminfer.inference.matrix import Covariance, bread_root, defined
+from glminfer.numerics import scores
+from glminfer.numerics.blocks import Array
+
+_POWER = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
+_TEXT = {"HC0": "no correction", "HC1": "n/(n - k)", "HC2": "1/(1 - h)", "HC3": "1/(1 - h)²"}
+
+
+def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
+    """V (Σ w² s² c z z') V of independent rows, with the correction c of its name (32).
+
+    Sources: White (1980); MacKinnon & White (1985); Long & Ervin (2000) for HC3 by default in small samples.
+    """
+    defined(kind, fit)
+    rows, _ = fit.with_rows()
+    root = bread_root(fit)
+    V = root @ root.T
+    found = rows.sum(scores.meat, fit.working[None], fit.family, V, _POWER[kind])
+    matrix = V @ found[:-1] @ V
+    if kind == "HC1":
+        matrix = matrix * (fit.nobs / residual_rows(fit, kind))
+    text = f"heteroscedasticity-robust, correction {_TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
+    return Covariance(matrix, kind, np.inf, text, _leverage_note(found[-1], kind))
+
+
+def residual_rows(fit: FitRecord, kind: str) -> int:
+    """n - k, which some corrections divide by."""
+    if fit.df_resid <= 0:
+        raise DataError(
+            f"cov={kind!r} divides by n - k, which is {fit.df_resid} here: {counted(fit.nobs, 'row')} and "
+            f"{counted(fit.rank, 'coefficient')}. Use {kind[:2]}0, which has no correction, or fewer covariates."
+        )
+    return fit.df_resid
+
+
+def _leverage_note(last: Array, kind: str) -> tuple[str, ...]:
+    count = int(last[0]) if last.size else 0
+    if not count:
+        return ()
+    fits, adds = ("has leverage 1 (it fits itself", "adds") if count == 1 else ("have leverage 1 (they fit themselves", "add")
+    return (f"{counted(count, 'row')} {fits} exactly) and {adds} nothing to {kind}",)

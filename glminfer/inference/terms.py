@@ -1,0 +1,55 @@
+"""Terms of a fit: which columns they own, which contain which, and how they are named in an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glminfer.data.formula import parse
+from glminfer.errors import InputError, nearest
+from glminfer.fit.records import FitRecord
+
+
+def names(fit: FitRecord) -> list[str]:
+    """The terms in order, without the intercept."""
+    return [name for name in fit.design.terms if name != "Intercept"]
+
+
+def columns_of(fit: FitRecord, terms: Sequence[str]) -> list[int]:
+    """Positions of the columns of some terms."""
+    spans = [fit.design.terms[name] for name in terms]
+    return [j for where in spans for j in range(where.start, where.stop)]
+
+
+def columns_without(fit: FitRecord, terms: Sequence[str]) -> list[int]:
+    """Positions of the columns of all other terms."""
+    gone = set(columns_of(fit, terms))
+    return [j for j in range(len(fit.columns)) if j not in gone]
+
+
+def relatives(fit: FitRecord, name: str) -> list[str]:
+    """The terms that contain a term: those a test that respects marginality leaves out with it."""
+    factors = {term.name: frozenset(term.factors) for term in fit.design.formula.terms}
+    return [other for other in names(fit) if other != name and factors[name] < factors[other]]
+
+
+def chosen(fit: FitRecord, terms: str | Sequence[str]) -> list[str]:
+    """Terms given as "g", "x1 + z" or a list, by their names in the fit; factors may come in another order."""
+    wanted = list(terms) if not isinstance(terms, str) else [terms] if terms in fit.design.terms else _split(terms)
+    if not wanted:
+        raise InputError("No term is named; give the terms to test, such as 'x' or ['x', 'g'].")
+    return list(dict.fromkeys(_known(fit, name) for name in wanted))
+
+
+def _split(text: str) -> list[str]:
+    return [term.name for term in parse(f"~ {text}").terms]
+
+
+def _known(fit: FitRecord, name: str) -> str:
+    if name in fit.design.terms:
+        return name
+    factors = {frozenset(term.factors): term.name for term in fit.design.formula.terms}
+    parts = [frozenset(term.factors) for term in parse(f"~ {name}").terms]
+    if len(parts) == 1 and parts[0] in factors:
+        return factors[parts[0]]
+    known = names(fit)
+    raise InputError(f"{name!r} is not a term of this fit.{nearest(name, known)} Its terms are: {', '.join(known)}.")
