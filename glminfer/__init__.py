@@ -12,9 +12,15 @@ from glminfer.errors import (
     Status,
 )
 from glminfer.inference.covariance import vcov
+from glminfer.inference.deviance import anova
 from glminfer.inference.diagnostics import residuals
+from glminfer.inference.hypotheses import lincom, wald_test
 from glminfer.inference.intervals import confint
+from glminfer.inference.likelihood import lr_test, score_test
+from glminfer.inference.limits import profile
+from glminfer.inference.nonlinear import delta
 from glminfer.inference.prediction import predict, score
+from glminfer.inference.steps import add1, drop1
 from glminfer.models import Fit, glm, logit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -36,17 +42,26 @@ __all__ = [
     "RowsNeededError",
     "SeparationWarning",
     "Status",
+    "add1",
+    "anova",
     "augment",
     "confint",
     "crosscheck",
     "datasets",
+    "delta",
+    "drop1",
     "glance",
     "glm",
+    "lincom",
     "logit",
+    "lr_test",
     "predict",
+    "profile",
     "residuals",
     "score",
+    "score_test",
     "summary",
     "tidy",
     "vcov",
+    "wald_test",
 ]

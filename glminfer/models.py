@@ -26,7 +26,18 @@ from glminfer.errors import (
 )
 from glminfer.fit.records import FitRecord, Lost
 from glminfer.fit.single import SOLVERS, Method, fit_single
-from glminfer.inference import covariance, diagnostics, intervals, prediction
+from glminfer.inference import (
+    covariance,
+    deviance,
+    diagnostics,
+    hypotheses,
+    intervals,
+    likelihood,
+    limits,
+    nonlinear,
+    prediction,
+    steps,
+)
 from glminfer.numerics.families import FAMILIES
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -277,9 +288,18 @@ class Fit(FitRecord):
     summary = summary.summary
     vcov = covariance.vcov
     confint = intervals.confint
+    wald_test = hypotheses.wald_test
+    lincom = hypotheses.lincom
+    delta = nonlinear.delta
     predict = prediction.predict
     residuals = diagnostics.residuals
     score = prediction.score
+    lr_test = likelihood.lr_test
+    score_test = likelihood.score_test
+    anova = deviance.anova
+    drop1 = steps.drop1
+    add1 = steps.add1
+    profile = limits.profile
     crosscheck = crosscheck.crosscheck
 
     @property

@@ -100,8 +100,9 @@ def largest(values: Array, axis: int) -> Array:
 def _one_direction(rows: Array, sign: Array, suspicion: Array) -> Mask | None:
     """Rows that one direction of recession separates strictly, leaving the others where they are."""
     working = _first_rows(suspicion)
+    total = sign @ rows
     while True:
-        direction = _linear_programme(rows[working], sign[working])
+        direction = _linear_programme(rows[working], sign[working], total)
         if direction is None:
             return None
         along = np.where(sign == 0, -np.abs(rows @ direction), sign * (rows @ direction))
@@ -122,18 +123,22 @@ def _first_rows(suspicion: Array) -> NDArray[np.intp]:
     return np.union1d(order[: _DIRECT // 2], spread)
 
 
-def _linear_programme(rows: Array, sign: Array) -> Array | None:
-    """A direction with 0 ≤ ±x'δ ≤ 1 (0 on mixed rows) and the largest sum, or None when that is zero (17)."""
+def _linear_programme(rows: Array, sign: Array, total: Array) -> Array | None:
+    """A direction with 0 ≤ ±x'δ ≤ 1 (= 0 on mixed rows) and the largest sum, or None when that sum is zero (17).
+
+    ``total`` is the sum of ±x over all rows, of which ``rows`` may be a part: a direction that moves none of them still
+    counts. The sum is kept below the number of rows, as it is when they are all there.
+    """
     from scipy.optimize import linprog
 
     signed = rows * np.where(sign == 0, 1.0, sign)[:, None]
     pure = sign != 0
-    constraints = np.vstack([-signed[pure], signed[pure], signed[~pure], -signed[~pure]])
-    upper = np.concatenate([np.zeros(pure.sum()), np.ones(pure.sum()), np.zeros(2 * (~pure).sum())])
-    answer = linprog(-signed[pure].sum(axis=0), A_ub=constraints, b_ub=upper, bounds=(None, None), method="highs")
+    constraints = np.vstack([-signed[pure], signed[pure], signed[~pure], -signed[~pure], total])
+    upper = np.concatenate([np.zeros(pure.sum()), np.ones(pure.sum()), np.zeros(2 * (~pure).sum()), [len(rows)]])
+    answer = linprog(-total, A_ub=constraints, b_ub=upper, bounds=(None, None), method="highs")
     if answer.x is None or not np.isfinite(answer.x).all():
         return None
-    return answer.x if (signed[pure] @ answer.x).max(initial=0.0) > 10 * _ZERO else None
+    return answer.x if total @ answer.x > 10 * _ZERO else None
 
 
 def _verified(rows: Array, sign: Array, moved: Mask, direction: Array) -> Mask | None:

@@ -64,8 +64,8 @@ def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:
         causes = ", ".join(f"{count:,} in {name}" for name, count in sample.dropped.items())
         raise InputError(
             f"{counted(lost, 'row')} of the fit {'misses' if lost == 1 else 'miss'} a value needed for "
-            f"{', '.join(added)} (missing: {causes}), and models on different rows cannot be compared. Refit on the rows "
-            "complete in all columns, for example data.dropna(subset=[...])."
+            f"{', '.join(added)} (missing: {causes}), and models on different rows cannot be compared. Refit on the "
+            "rows complete in all columns, for example data.dropna(subset=[...])."
         )
 
 

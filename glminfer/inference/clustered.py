@@ -46,7 +46,7 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
         found, made = KINDS[kind](fit, ways[0], root), ()
     else:
         total = sum(sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0))
-        matrix, made = _non_negative(np.asarray(total))
+        matrix, made = _usable(fit, np.asarray(total), root)
         found = _Meat(matrix)
     dof = min(way.count for way in ways) - 1.0
     text = f"{_named(ways)}, {_TEXT[kind]}"
@@ -78,18 +78,25 @@ def _few(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[str, ..
     return tuple(notes)
 
 
-def _non_negative(K: Array) -> tuple[Array, tuple[str, ...]]:
-    """K with negative eigenvalues set to zero, and a note when there were any beyond rounding."""
+def _usable(fit: FitRecord, K: Array, root: Array) -> tuple[Array, tuple[str, ...]]:
+    """The multiway matrix, made positive semi-definite if a coefficient had no variance otherwise, and what to say.
+
+    Eigenvalues are taken relative to the model's covariance, so that they do not depend on the scale of the columns.
+    """
     values, vectors = np.linalg.eigh((K + K.T) / 2)
-    negative = values < -1e-12 * np.abs(values).max(initial=0.0)
-    if not negative.any():
+    count = int((values < -1e-12 * np.abs(values).max(initial=0.0)).sum())
+    if not count:
         return K, ()
-    count = int(negative.sum())
-    what = "a negative eigenvalue" if count == 1 else f"{count} negative eigenvalues"
-    note = (
-        f"the multiway covariance had {what} (smallest {values.min() / values.max():.2g} of the largest, relative to "
-        "the model's covariance), set to zero: standard errors along these directions are not to be relied on"
-    )
+    what = f"the multiway covariance has {counted(count, 'negative eigenvalue')} (smallest {values.min():.2g} times the model's)"
+    along = fit.T @ root
+    lost = [
+        name
+        for name, variance, finite in zip(fit.columns, np.einsum("pr,rs,ps->p", along, K, along), fit.finite, strict=True)
+        if finite and variance < 0
+    ]
+    if not lost:
+        return K, (f"{what}: a combination of coefficients may have no standard error; more clusters are needed",)
+    note = f"{what}; set to zero, because the variance of {', '.join(lost)} was negative: do not rely on these errors"
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, (note,)
 
 

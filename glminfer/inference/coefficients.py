@@ -122,14 +122,16 @@ def _names(columns: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, int]]:
     tried = [*_longest_first(exact), *_longest_first(loose)]
     positions = {f"g{k}": j for k, (j, _) in enumerate(tried)}
     pattern = "|".join(f"(?P<g{k}>{spelling})" for k, (_, spelling) in enumerate(tried))
-    return re.compile(rf"(?:{pattern})(?![\w.:\[(])"), positions
+    return re.compile(rf"(?:{pattern})(?!\s*:|[\w.\[(])"), positions
 
 
 def _longest_first(spellings: Mapping[str, tuple[int, str]]) -> list[tuple[int, str]]:
     return [spellings[name] for name in sorted(spellings, key=len, reverse=True)]
 
 
-_PIECE = re.compile(r"Q\((?P<q>['\"])(?P<name>[^'\"`]*)(?P=q)\)|(?P<power>\s*\*\*\s*)|(?P<quote>['\"])|(?P<space>\s+)|.")
+_PIECE = re.compile(
+    r"Q\((?P<q>['\"])(?P<name>[^'\"`]*)(?P=q)\)|(?P<power>\s*\*\*\s*)|(?P<quote>['\"])|(?P<space>\s+)|."
+)
 
 
 def _loose(name: str) -> str:

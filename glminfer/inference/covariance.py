@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import checked_keywords, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
+from glminfer.inference import clustered
+from glminfer.inference.matrix import Covariance
+from glminfer.inference.robust import heteroscedasticity_robust
 from glminfer.numerics.blocks import Array
 
+__all__ = ["INDEPENDENT", "KINDS", "Covariance", "covariance", "named_covariance", "standard_errors", "vcov"]
 
-@dataclass(frozen=True, slots=True)
-class Covariance:
-    """A covariance matrix and what it is.
+INDEPENDENT = ("model", "HC0", "HC1", "HC2", "HC3")
+KINDS = (*INDEPENDENT, *clustered.KINDS)
 
-    Attributes
+
+def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: Any = None) -> Covariance:
+    """The covariance of the working coefficients by name (19), (32)-(37).
+
+    Parameters
     ----------
-    matrix : (r, r)
-        Covariance of the working coefficients.
-    kind : str
-        Its name, as asked for.
-    dof : float
-        Degrees of freedom of the reference distribution; infinite is the normal.
-    description : str
-        The sentence printed under a table.
+    cov : str, optional
+        One of `KINDS`; "model" (or None) becomes "CR1" when ``cluster`` is given. A Covariance is returned as it is.
+    cluster : str, list, Series or array, optional
+        What puts rows into clusters: a column of the data, values aligned with it, or a list of these (multiway).
     """
+    if isinstance(cov, Covariance):
+        return cov
+    kind = one_of("model" if cov is None else cov, KINDS, "cov")
+    if cluster is None:
+        return _of_independent_rows(fit, kind)
+    if kind.startswith("HC"):
+        raise InputError(
+            f"cov={kind!r} is for independent rows, and cluster= says that rows belong together. "
+            f"Choose one of: {', '.join(clustered.KINDS)}; or leave cluster= out."
+        )
+    return clustered.cluster_robust(fit, "CR1" if kind == "model" else kind, cluster)
 
-    matrix: Array
-    kind: str
-    dof: float
-    description: str
 
-
-def _model(fit: FitRecord) -> Covariance:
-    return Covariance(fit.working_covariance, "model", np.inf, "inverse expected information, no correction")
-
-
-KINDS: dict[str, Callable[[FitRecord], Covariance]] = {"model": _model}
-
-
-def covariance(fit: FitRecord, cov: str = "model") -> Covariance:
-    """The covariance of the working coefficients by name (19)."""
-    return KINDS[one_of(cov, KINDS, "cov")](fit)
+def _of_independent_rows(fit: FitRecord, kind: str) -> Covariance:
+    if kind in clustered.KINDS:
+        raise InputError(
+            f"cov={kind!r} needs cluster=: the column that says which rows belong together, such as cluster='mouse'. "
+            f"For independent rows choose one of: {', '.join(INDEPENDENT)}."
+        )
+    if kind == "model":
+        return Covariance(fit.working_covariance, "model", np.inf, "inverse expected information, no correction")
+    return heteroscedasticity_robust(fit, kind)
 
 
 def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
@@ -56,33 +63,47 @@ def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
 
 
 @checked_keywords
-def vcov(fit: FitRecord, cov: str = "model") -> pd.DataFrame:
-    """How do the estimates vary together? Their covariance matrix, T H⁻¹ Tᵀ (19).
+def vcov(fit: FitRecord, cov: str = "model", cluster: Any = None) -> pd.DataFrame:
+    """How do the estimates vary together? Their covariance matrix, T V Tᵀ (19), (32)-(37).
 
     Parameters
     ----------
-    cov : {"model"}
-        "model": the inverse of the expected (Fisher) information at the estimate.
+    cov : {"model", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife"}
+        "model": the inverse of the expected (Fisher) information at the estimate. "HC0" to "HC3": valid when the
+        outcome varies more or less than the model says, for independent rows. The others, with ``cluster``: valid when
+        rows of one cluster depend on each other. "CR1" is the default with ``cluster``.
+    cluster : str, list, Series or array, optional
+        Which rows belong together: a column of the data (in the formula or not), values aligned with it, or a list of
+        these for several ways of clustering at once.
 
     Returns
     -------
     DataFrame (r, r)
         Over the estimable coefficients, on the link scale. Rows of separated coefficients are NaN.
 
+    Raises
+    ------
+    InputError
+        If the covariance is not defined: "CR…" without clusters, a missing cluster value, a penalised fit.
+
     References
     ----------
-    McCullagh & Nelder (1989), Generalized Linear Models, section 4.4.
+    McCullagh & Nelder (1989), section 4.4; White (1980); MacKinnon & White (1985); Liang & Zeger (1986);
+    Bell & McCaffrey (2002); Cameron, Gelbach & Miller (2011).
 
     Examples
     --------
     >>> import glminfer as gi
     >>> trials = gi.datasets.simulate_session(seed=1)
-    >>> gi.logit("choice ~ contrast_left + contrast_right", trials).vcov().shape
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right", trials)
+    >>> fit.vcov().shape
     (3, 3)
+    >>> fit.vcov(cluster="session").index.tolist()
+    ['Intercept', 'contrast_left', 'contrast_right']
     """
     keep = [j for j, name in enumerate(fit.columns) if name not in fit.aliased]
     names = [fit.columns[j] for j in keep]
-    V = named_covariance(fit, covariance(fit, cov))
+    V = named_covariance(fit, covariance(fit, cov, cluster))
     return pd.DataFrame(V[np.ix_(keep, keep)], index=names, columns=names)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import Nested, Stage, independent, nested_fits, refuse_penalised, span, stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
@@ -31,6 +32,7 @@ class Pair:
     large: Array | None
 
 
+@checked_keywords
 def anova(
     fit: FitRecord,
     *others: FitRecord,
@@ -83,7 +85,9 @@ def anova(
         return _chain([fit, *others], test)
     refuse_penalised(fit, "anova")
     if test == "LR" and (cov != "model" or cluster is not None):
-        raise InputError("A likelihood ratio has no robust form; use test='wald' or test='score' with cov= or cluster=.")
+        raise InputError(
+            "A likelihood ratio has no robust form; use test='wald' or test='score' with cov= or cluster=."
+        )
     if test == "wald":
         return wald_rows(fit, kind, cov, cluster)
     return _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
@@ -131,7 +135,7 @@ def _with_deviance(fit: FitRecord, table: pd.DataFrame, larges: Sequence[Nested]
     return table
 
 
-# pairs of models ---------------------------------------------------------------------------------------------------------
+# pairs of models -----------------------------------------------------------------------------------------------------
 
 
 def _sequential(fit: FitRecord, where: Stage) -> list[Pair]:
@@ -159,14 +163,14 @@ def _sum_coded(fit: FitRecord, where: Stage) -> list[Pair]:
 PAIRS: dict[str, Callable[[FitRecord, Stage], list[Pair]]] = {"I": _sequential, "II": _marginal, "III": _sum_coded}
 
 
-# chains of fits ------------------------------------------------------------------------------------------------------------
+# chains of fits ------------------------------------------------------------------------------------------------------
 
 
 def _chain(fits: Sequence[FitRecord], test: str) -> pd.DataFrame:
     check_comparable(fits)
     if test != "LR":
         raise InputError(f"Several fits are compared by test='LR'; test={test!r} belongs to the terms of one fit.")
-    rows = [_chain_row(None, fits[0]), *(_chain_row(a, b) for a, b in zip(fits, fits[1:], strict=False))]
+    rows = [_chain_row(None, fits[0]), *(_chain_row(a, b) for a, b in pairwise(fits))]
     return pd.DataFrame(rows)
 
 

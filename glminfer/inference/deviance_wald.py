@@ -105,7 +105,7 @@ def _limits(fit: FitRecord) -> tuple[Array, Array]:
 
 
 def _left_inverse(M: Array, scale: Array) -> Array:
-    """(p, r): coefficients of the columns from working coefficients; zero rows for columns that depend on earlier ones."""
+    """(p, r): coefficients of the columns from working coefficients; zero where a column depends on earlier ones."""
     weighted = M * scale[:, None]
     size = np.linalg.norm(weighted, axis=0)
     unit = weighted / np.where(size > 0, size, 1.0)

@@ -14,6 +14,7 @@ from glminfer.inference.placement import placed
 from glminfer.inference.prediction import link_values, probability
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.families import Family
 
 TYPES = ("deviance", "pearson", "working", "response", "quantile")
 
@@ -70,14 +71,33 @@ def row_residuals(fit: FitRecord, type: str) -> Array:
     if type == "response":
         return np.where(certain, sample.y - probability(fit, eta), raw)
     if type == "working":
-        return np.where(certain, np.nan, raw / fit.family.slope(finite))
+        return np.where(certain, np.nan, _working(fit.family, sample.y, finite))
     if type == "pearson":
-        value = raw * np.sqrt(sample.weights / (mean * survival))
+        value = np.sqrt(sample.weights) * _pearson(fit.family, sample.y, finite)
     else:
         loglik = fit.family.pointwise(sample.y, finite)[0]
         part = xlogy(sample.y, sample.y) + xlogy(1 - sample.y, 1 - sample.y) - loglik
         value = np.sign(raw) * np.sqrt(np.maximum(2 * sample.weights * part, 0.0))
     return np.where(certain, 0.0, value)
+
+
+def _pearson(family: Family, y: Array, eta: Array) -> Array:
+    """(y - μ)/√V = y √((1-μ)/μ) - (1-y) √(μ/(1-μ)), from logarithms: exact where μ or 1-μ is not representable."""
+    event, other = (family.pointwise(np.full_like(eta, outcome), eta)[0] for outcome in (1.0, 0.0))
+    with np.errstate(over="ignore"):
+        return _weighted(y, np.exp((other - event) / 2), np.exp((event - other) / 2))
+
+
+def _working(family: Family, y: Array, eta: Array) -> Array:
+    """(y - μ)/μ' = y/b - (1-y)/a with a and b the hazards of the family: exact where μ' is not representable."""
+    a, minus_b = (family.pointwise(np.full_like(eta, outcome), eta)[1] for outcome in (1.0, 0.0))
+    with np.errstate(divide="ignore"):
+        return _weighted(y, 1 / np.abs(minus_b), 1 / np.abs(a))
+
+
+def _weighted(y: Array, event: Array, other: Array) -> Array:
+    """y·event - (1-y)·other, where a part of no weight may be infinite."""
+    return y * np.where(y > 0, event, 0.0) - (1 - y) * np.where(y < 1, other, 0.0)
 
 
 def _quantile(fit: FitRecord, seed: int | None) -> Array:

@@ -41,8 +41,8 @@ def _ways_out(term: str) -> str:
 def refuse_lost(fit: FitRecord, L: Array, rows: Sequence[str]) -> None:
     """Raise unless every row of ``L`` (q, p) is a combination with a finite estimate.
 
-    A combination of separated coefficients may be finite: the difference of two levels of a factor whose reference level
-    is separated is.
+    A combination of separated coefficients may be finite, such as the difference of two levels of a factor whose
+    reference level is separated.
     """
     for row, text in zip(L, rows, strict=True):
         used = np.flatnonzero(row)
@@ -58,8 +58,8 @@ def refuse_aliased(fit: FitRecord, used: Iterable[int], text: str) -> None:
     for j in used:
         if fit.columns[j] in fit.aliased:
             raise InputError(
-                f"{text!r} is about a coefficient without an estimate of its own: {reason(fit, j)}. Ask about the columns "
-                "that were kept."
+                f"{text!r} is about a coefficient without an estimate of its own: {reason(fit, j)}. Ask about the "
+                "columns that were kept."
             )
 
 

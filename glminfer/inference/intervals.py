@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import covariance, standard_errors
+from glminfer.inference.covariance import Covariance, covariance, standard_errors
 from glminfer.inference.distributions import critical, two_sided
+from glminfer.inference.limits import limits
 from glminfer.numerics.blocks import Array
+
+METHODS = ("profile", "score", "wald")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,18 @@ def checked_level(level: float) -> float:
     return float(level)
 
 
-def wald(fit: FitRecord, cov: str = "model", dof: float | None = None, level: float = 0.95) -> Wald:
+def wald(
+    fit: FitRecord,
+    cov: str | Covariance = "model",
+    dof: float | None = None,
+    level: float = 0.95,
+    cluster: Any = None,
+) -> Wald:
     """Estimates with standard errors, z or t statistics (20) and intervals (21)."""
     checked_level(level)
-    chosen = covariance(fit, cov)
-    degrees = np.full(len(fit.values), chosen.dof if dof is None else float(dof))
-    if not (degrees > 0).all():
-        raise InputError(
-            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
-        )
+    checked_dof(dof)
+    chosen = covariance(fit, cov, cluster)
+    degrees = chosen.dof_for(fit.T) if dof is None else np.full(len(fit.values), float(dof))
     se = standard_errors(fit, chosen)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = fit.values / se
@@ -54,34 +61,45 @@ def wald(fit: FitRecord, cov: str = "model", dof: float | None = None, level: fl
     return Wald(fit.values, se, statistic, p, log10_p, fit.values - half, fit.values + half, degrees)
 
 
+def checked_dof(dof: float | None) -> None:
+    """Degrees of freedom given by the user are positive."""
+    if dof is not None and not dof > 0:
+        raise InputError(
+            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
+        )
+
+
 @checked_keywords
 def confint(
     fit: FitRecord,
     level: float = 0.95,
-    method: str = "wald",
+    method: str = "profile",
     terms: list[str] | None = None,
     cov: str = "model",
+    cluster: Any = None,
     dof: float | None = None,
 ) -> pd.DataFrame:
-    """Which values of each coefficient are compatible with the data? Intervals b ± q·SE (21).
+    """Which values of each coefficient are compatible with the data? Profile, score or Wald intervals (21), (53).
 
     Parameters
     ----------
     level : float
         Confidence level.
-    method : {"wald"}
-        How the interval is made.
+    method : {"profile", "score", "wald"}
+        The values that the likelihood-ratio or the score test does not reject, or b ± q·SE.
     terms : list of str, optional
         Names of terms or coefficients; all by default.
-    cov : {"model"}
-        The covariance the standard errors come from.
+    cov, cluster
+        The covariance Wald intervals come from, as in `vcov`.
     dof : float, optional
-        Degrees of freedom of the t reference; the normal by default.
+        Degrees of freedom of the t reference of Wald intervals; by default the normal, and with clusters t(G - 1) or,
+        for "CR2", Satterthwaite's degrees of freedom.
 
     Returns
     -------
     DataFrame
-        term, conf_low, conf_high on the link scale; NaN for aliased and separated coefficients.
+        term, conf_low, conf_high on the link scale; ±inf where an end does not exist, NaN for aliased coefficients
+        (and for separated ones by Wald or score).
 
     Examples
     --------
@@ -90,10 +108,24 @@ def confint(
     >>> gi.logit("choice ~ contrast_right", trials).confint().columns.tolist()
     ['term', 'conf_low', 'conf_high']
     """
-    one_of(method, ["wald"], "method")
-    found = wald(fit, cov, dof, level)
+    one_of(method, METHODS, "method")
+    where = list(range(len(fit.columns))) if terms is None else positions(fit, terms)
+    if method != "wald":
+        check_likelihood_based(method, cov, cluster, dof)
+        low, high = limits(fit, method, checked_level(level), where)
+        return pd.DataFrame({"term": [fit.columns[j] for j in where], "conf_low": low, "conf_high": high})
+    found = wald(fit, cov, dof, level, cluster)
     table = pd.DataFrame({"term": list(fit.columns), "conf_low": found.conf_low, "conf_high": found.conf_high})
-    return table if terms is None else table.iloc[positions(fit, terms)].reset_index(drop=True)
+    return table if terms is None else table.iloc[where].reset_index(drop=True)
+
+
+def check_likelihood_based(method: str, cov: str, cluster: Any, dof: float | None) -> None:
+    """Refuse a robust covariance or a t reference with an interval made from the likelihood."""
+    if cov != "model" or cluster is not None or dof is not None:
+        raise InputError(
+            f"method={method!r} comes from the likelihood, which has no robust form; with cov=, cluster= or dof= use "
+            "method='wald'."
+        )
 
 
 def positions(fit: FitRecord, terms: list[str] | str) -> list[int]:

@@ -37,14 +37,29 @@ def _refits(fit: FitRecord, way: Grouping, out: NDArray[np.intp]) -> Array:
     objective = LeftOut(rows.grouped(way.codes), fit.family, out)
     start = np.repeat(fit.working[None], len(out), axis=0)
     solution = maximise(objective, start, Control())
-    distance = newton_step(solution.terms)[1]
-    sound = np.array([status is Status.CONVERGED for status in solution.status])
+    step, distance = newton_step(solution.terms)
+    done = np.array([status is Status.CONVERGED for status in solution.status])
     with np.errstate(over="ignore", invalid="ignore"):
-        certain = sound & (objective.existence(solution.coef) * np.maximum(distance, 1e-14) ** 2 < 0.5)
-    doubtful = np.flatnonzero(~certain)
-    lost = [out[k] for k in doubtful if not (sound[k] and _finite(fit, way, int(out[k]), solution.coef[k]))]
-    _refuse(way, lost, len(out))
-    return solution.coef
+        certain = done & (objective.existence(solution.coef) * np.maximum(distance, 1e-14) ** 2 < 0.5)
+    found, lost = solution.coef + np.where(done[:, None], step, 0.0), []  # the last step needs no check: it is rounding
+    for k in np.flatnonzero(~certain):
+        again = _looked_into(fit, way, int(out[k]), solution.coef[k])
+        if again is None:
+            lost.append(int(out[k]))
+        else:
+            found[k] = again
+    _refuse(way, lost, way.count)
+    return found
+
+
+def _looked_into(fit: FitRecord, way: Grouping, code: int, coef: Array) -> Array | None:
+    """A refit that is not certain to be at a finite maximum: finished patiently if there is one, None if not."""
+    if not _finite(fit, way, code, coef):
+        return None
+    rows, _ = fit.with_rows()
+    objective = LeftOut(rows.grouped(way.codes), fit.family, np.array([code]))
+    solution = maximise(objective, coef[None], Control(), patient=True)
+    return solution.coef[0] if solution.status[0] is Status.CONVERGED else None
 
 
 def _finite(fit: FitRecord, way: Grouping, code: int, coef: Array) -> bool:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from glminfer.errors import InputError, one_of
+from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import Nested, Stage, nested_fits, refuse_penalised, span, stage_of
-from glminfer.fit.widening import widened
 from glminfer.fit.records import FitRecord
+from glminfer.fit.widening import widened
 from glminfer.inference import terms as term_names
+from glminfer.inference.clusters import groupings, subsets
 from glminfer.inference.distributions import chi2_tail
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
@@ -47,6 +48,7 @@ def whole(fit: FitRecord) -> Nested:
     return Nested(fit.loglik - fit.count_constant, fit.working, fit.rank, fit.status, fit.separated_rows)
 
 
+@checked_keywords
 def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> pd.DataFrame:
     """Do these terms improve the fit? The likelihood-ratio test 2(ℓ₁ - ℓ₀) ~ χ²(df) (50).
 
@@ -101,7 +103,13 @@ def _compared(fit: FitRecord, other: FitRecord) -> pd.DataFrame:
 
 
 def _one_row(hypothesis: str, found: Comparison, test: str) -> pd.DataFrame:
-    row = {"hypothesis": hypothesis, "statistic": found.statistic, "df": found.df, "p_value": found.p_value, "test": test}
+    row = {
+        "hypothesis": hypothesis,
+        "statistic": found.statistic,
+        "df": found.df,
+        "p_value": found.p_value,
+        "test": test,
+    }
     return pd.DataFrame([row])
 
 
@@ -122,8 +130,8 @@ def _check_rows(first: FitRecord, other: FitRecord) -> None:
         only_a, only_b = len(np.setdiff1d(a.used, b.used)), len(np.setdiff1d(b.used, a.used))
         raise InputError(
             f"The fits use different rows: {first.design.formula.text!r} has {len(a.used):,} ({only_a:,} of its own), "
-            f"{other.design.formula.text!r} has {len(b.used):,} ({only_b:,} of its own), so their likelihoods cannot be "
-            f"compared. {_why_rows(first, other)}Refit both on the rows complete in all columns, for example "
+            f"{other.design.formula.text!r} has {len(b.used):,} ({only_b:,} of its own), so their likelihoods cannot "
+            f"be compared. {_why_rows(first, other)}Refit both on the rows complete in all columns, for example "
             "data.dropna(subset=[...])."
         )
     for name, what in (("y", "outcomes"), ("weights", "weights"), ("offset", "offsets")):
@@ -139,9 +147,7 @@ def _why_rows(first: FitRecord, other: FitRecord) -> str:
 # score tests ---------------------------------------------------------------------------------------------------------
 
 
-def score_comparison(
-    where: Stage, small: Nested, spaces: tuple[Array, Array], meat: Meat | None = None
-) -> Comparison:
+def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], meat: Meat | None = None) -> Comparison:
     """Score test of a smaller subspace in a larger one, at the smaller model's estimate (51).
 
     The efficient score u = A's moves along the directions A of the larger subspace that are orthogonal, in the metric
@@ -181,20 +187,27 @@ def score_meat(fit: FitRecord, cov: str, cluster: Any) -> Meat | None:
         one_of(cov, ["model", "HC0"], "cov of a score test")
         return None if cov == "model" else _row_meat
     one_of(cov, ["model", "CR0", "CR1"], "cov of a clustered score test")
-    codes, count = cluster_codes(fit, cluster)
-    factor = count / (count - 1) * (fit.nobs - 1) / (fit.nobs - fit.rank) if cov != "CR0" else 1.0
-    return partial(_cluster_meat, codes=codes, count=count, factor=factor)
+    _, sample = fit.with_rows()
+    ways = tuple(subsets(groupings(fit, cluster), sample.weights > 0))
+    small_sample = 1.0 if cov == "CR0" else (fit.nobs - 1) / (fit.nobs - fit.rank)
+    return partial(_cluster_meat, ways=ways, corrected=cov != "CR0", factor=small_sample)
 
 
 def _row_meat(where: Stage, coef: Array, A: Array) -> Array:
     return np.asarray(where.space.rows.sum(kernels.score_products, coef[None], where.family, A))
 
 
-def _cluster_meat(where: Stage, coef: Array, A: Array, *, codes: Any, count: int, factor: float) -> Array:
-    sums = where.space.rows.grouped(codes).sum(kernels.score_sums, coef[None], where.family, A, count)
-    return np.asarray(factor * sums.T @ sums)
+def _cluster_meat(where: Stage, coef: Array, A: Array, *, ways: Any, corrected: bool, factor: float) -> Array:
+    """Σ uu' over clusters, each way with its own G/(G-1), joined by inclusion-exclusion."""
+    total = np.zeros((A.shape[1], A.shape[1]))
+    for sign, way in ways:
+        rows = where.space.rows.grouped(way.codes)
+        sums = rows.sum(kernels.score_sums, coef[None], where.family, A, way.count)
+        total += sign * factor * (way.count / (way.count - 1) if corrected else 1.0) * sums.T @ sums
+    return total
 
 
+@checked_keywords
 def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", cluster: Any = None) -> pd.DataFrame:
     """Would these terms improve the fit? Rao's score test, without refitting (51).
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,8 +186,8 @@ def _of_equation(fit: FitRecord, found: list[Word], text: str) -> Hypotheses:
     if len(sides) == 1:
         values.append(Affine(0.0, np.zeros(len(fit.columns))))
         told.append("0")
-    gaps = [left - right for left, right in zip(values, values[1:], strict=False)]
-    rows = tuple(f"{left} = {right}" for left, right in zip(told, told[1:], strict=False))
+    gaps = [left - right for left, right in itertools.pairwise(values)]
+    rows = tuple(f"{left} = {right}" for left, right in itertools.pairwise(told))
     L, rhs = np.array([gap.combination for gap in gaps]), np.array([-gap.constant for gap in gaps])
     return Hypotheses(L, rhs + 0.0, rows, " = ".join(told))
 
@@ -200,7 +201,7 @@ def _affine(fit: FitRecord, side: list[Word], text: str) -> Affine:
         return Affine(code, np.zeros(len(unit)))
 
     try:
-        value = coefficients.evaluate(coefficients.tree(side, text), leaf, {}, text)
+        value: Affine = coefficients.evaluate(coefficients.tree(side, text), leaf, {}, text)
     except NotLinear as why:
         raise InputError(
             f"{text!r} is not linear in the coefficients: {why}. The coefficient of an interaction is written with a "
@@ -234,19 +235,25 @@ def _unwrapped(found: list[Word]) -> list[Word]:
     return found[1:-1] if wrapped else found
 
 
-def unknown_name(fit: FitRecord, word: str, text: str) -> InputError:
+def unknown_name(fit: FitRecord, word: str, text: str, functions: Collection[str] = ()) -> InputError:
     """The error for a word that is no coefficient: a term, a function, or nothing that is known."""
     term = term_named(fit, word)
     if term is not None:
         where = fit.design.terms[term]
         its = ", ".join(fit.columns[where]) or "none"
         return InputError(
-            f"{word!r} in {text!r} is a term, not a coefficient (its coefficients: {its}). Test it by itself, {term!r}, or in "
-            f"a list, [{term!r}, 'x = 0'], or write the coefficient that is meant."
+            f"{word!r} in {text!r} is a term, not a coefficient (its coefficients: {its}). Test it by itself, "
+            f"{term!r}, or in a list, [{term!r}, 'x = 0'], or write the coefficient that is meant."
         )
     known = [*fit.columns, *fit.design.terms]
     ways = " A product is written 2*x." if word[0].isdigit() else ""
-    ways += " For functions of coefficients there is fit.delta(...)." if "(" in word else ""
+    if "(" in word:
+        told = (
+            f"The functions are: {', '.join(functions)}"
+            if functions
+            else "Functions of coefficients go to fit.delta(...)"
+        )
+        ways += f" {told}."
     shown = ", ".join(fit.columns[:_MOST_NAMES]) + (", …" if len(fit.columns) > _MOST_NAMES else "")
     return InputError(
         f"{word!r} in {text!r} is neither a coefficient nor a term of this fit.{nearest(word, known)}{ways} "
@@ -260,9 +267,10 @@ def unknown_name(fit: FitRecord, word: str, text: str) -> InputError:
 def _from_matrix(fit: FitRecord, asked: Any, rhs: Any) -> Hypotheses:
     L = _from_frame(fit, asked) if isinstance(asked, pd.DataFrame) else _numbers(asked)
     if L.shape[1] != len(fit.columns):
+        sizes = counted(L.shape[1], "column"), counted(len(fit.columns), "coefficient")
         raise InputError(
-            f"The matrix of hypotheses has {counted(L.shape[1], 'column')} and the fit {counted(len(fit.columns), 'coefficient')}: "
-            f"{', '.join(fit.columns)}. Give one column for each, in this order, or a DataFrame with their names."
+            f"The matrix of hypotheses has {sizes[0]} and the fit {sizes[1]}: {', '.join(fit.columns)}. "
+            "Give one column for each, in this order, or a DataFrame with their names."
         )
     values = _right_side(rhs, len(L))
     if not (np.isfinite(L).all() and np.isfinite(values).all()):
@@ -278,8 +286,8 @@ def _numbers(asked: Any) -> Array:
         L = np.empty((0, 0, 0))
     if L.ndim != 2 or not len(L):
         raise InputError(
-            f"{asked!r} is not a hypothesis. Give a text such as 'x1 = x2', a term, a list of these, or a matrix with one "
-            "row per hypothesis and one column per coefficient."
+            f"{asked!r} is not a hypothesis. Give a text such as 'x1 = x2', a term, a list of these, or a matrix with "
+            "one row per hypothesis and one column per coefficient."
         )
     return L
 

@@ -94,6 +94,13 @@ class Covariance:
         return "z (normal) tests" if np.isinf(self.dof) else f"t({self.dof:g}) tests"
 
 
+def root_of(variances: Array) -> Array:
+    """Standard errors; NaN where an indefinite (multiway) covariance gives a negative variance, 0 where rounding does."""
+    rounding = -1e-12 * np.abs(variances).max(initial=0.0, where=np.isfinite(variances))
+    known = np.where(variances < rounding, np.nan, np.maximum(variances, 0.0))
+    return np.asarray(np.sqrt(known))
+
+
 def bread_root(fit: FitRecord) -> Array:
     """C (r, r) with C C' the inverse information of the working coefficients (19).
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import covariance
+from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import checked_level
+from glminfer.inference.matrix import root_of
 from glminfer.inference.placement import spread
 from glminfer.numerics import kernels
-from glminfer.numerics.blocks import Array
+from glminfer.numerics.blocks import Array, Block
 
 TYPES = ("response", "link", "class", "terms")
 
@@ -57,7 +58,7 @@ def link_values(
 def _fitted_values(fit: FitRecord, V: Array | None) -> LinkValues:
     rows, sample = fit.with_rows()
     eta = rows.map(kernels.eta, fit.working[None])[:, 0]
-    se = None if V is None else np.sqrt(rows.map(kernels.quadratic, V))
+    se = None if V is None else root_of(rows.map(kernels.quadratic, V))
     if fit.separated_rows is not None:
         eta = np.where(fit.separated_rows, np.where(sample.y > 0.5, np.inf, -np.inf), eta)
         eta = _beyond(fit, sample.X, eta, ~fit.separated_rows & (sample.weights == 0))
@@ -71,9 +72,7 @@ def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], V
     se = None
     if V is not None:
         Z = new.X @ fit.T
-        se = np.where(
-            np.isfinite(eta), np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", Z, V, Z, optimize=True), 0.0)), np.nan
-        )
+        se = np.where(np.isfinite(eta), root_of(np.einsum("ij,ij->i", Z @ V, Z)), np.nan)
     return LinkValues(eta, se, new.keep, new.n, new.index)
 
 
@@ -97,6 +96,7 @@ def predict(
     threshold: float = 0.5,
     unseen: Literal["raise", "nan"] = "raise",
     cov: str = "model",
+    cluster: Any = None,
 ) -> pd.Series | pd.DataFrame:
     """What does the model expect for these rows?
 
@@ -116,8 +116,8 @@ def predict(
         Probability above which the event is predicted (2); for ``type="class"``.
     unseen : {"raise", "nan"}
         What a level unknown to the fit means: an error, or NaN.
-    cov : {"model"}
-        Covariance of the estimates.
+    cov, cluster
+        Covariance of the estimates, as in `vcov`.
 
     Returns
     -------
@@ -143,7 +143,9 @@ def predict(
     if type == "terms":
         return _terms(fit, newdata, unseen)
     if interval is not None:
-        return _with_interval(fit, link_values(fit, newdata, unseen, covariance(fit, cov).matrix), type, level, cov)
+        chosen = covariance(fit, cov, cluster)
+        found = link_values(fit, newdata, unseen, chosen.matrix)
+        return _with_interval(fit, found, type, critical(level, _degrees(fit, newdata, unseen, chosen)))
     found = link_values(fit, newdata, unseen)
     if type == "class":
         return _classes(fit, found, threshold)
@@ -177,9 +179,22 @@ def _classes(fit: FitRecord, found: LinkValues, threshold: float) -> pd.Series:
     return values if (all_codes == 0).any() else values.infer_objects()
 
 
-def _with_interval(fit: FitRecord, found: LinkValues, type: str, level: float, cov: str) -> pd.DataFrame:
+def _degrees(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], chosen: Covariance) -> Array:
+    """Degrees of freedom of the linear predictors, one for all or one for each."""
+    if chosen.leverages is None:
+        return np.array(chosen.dof)
+    if newdata is None:
+        return fit.with_rows()[0].map(_dof_of_rows, chosen)
+    return chosen.dof_for(fit.design.block(newdata, unseen=unseen).X @ fit.T)
+
+
+def _dof_of_rows(block: Block, chosen: Covariance) -> Array:
+    return chosen.dof_for(block.X)
+
+
+def _with_interval(fit: FitRecord, found: LinkValues, type: str, quantile: Array) -> pd.DataFrame:
     assert found.se is not None
-    half = critical(level, np.array(covariance(fit, cov).dof)) * found.se
+    half = quantile * found.se
     estimate, se, low, high = found.eta, found.se, found.eta - half, found.eta + half
     if type == "response":
         slope = fit.family.slope(np.where(np.isfinite(estimate), estimate, 0.0))

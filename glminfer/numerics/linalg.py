@@ -10,7 +10,6 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from glminfer.numerics.blocks import Array
 
-
 _CHUNK = 1 << 16
 
 

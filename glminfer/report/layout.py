@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,17 +38,18 @@ class Layout:
     notes: tuple[str, ...]
 
 
-def layout(fit: FitRecord, cov: str = "model", level: float = 0.95) -> Layout:
+def layout(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float = 0.95) -> Layout:
     """Lay out the summary of a fit."""
-    chosen = covariance(fit, cov)
-    header, body = _coefficients(tidy(fit, cov=cov, level=level), level, np.isinf(chosen.dof))
+    chosen = covariance(fit, cov, cluster)
+    header, body = _coefficients(tidy(fit, cov=chosen, level=level), level, chosen)
+    notes = (note for note in fit.notes if not note.startswith("subset:") and note != _rows_told(fit))
     return Layout(
         title=f"{_NAMES[fit.family.link]}, {'maximum likelihood' if fit.penalty is None else fit.penalty.name}",
         facts=tuple(_facts(fit, chosen)),
         header=header,
         body=body,
         closing=tuple(_closing(fit)),
-        notes=tuple(note for note in fit.notes if not note.startswith("subset:") and note != _rows_told(fit)),
+        notes=(*notes, *chosen.notes),
     )
 
 
@@ -56,8 +58,7 @@ def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     facts = [("Formula", _shortened(design.formula.text)), ("Event", design.response.event), ("Rows", _rows(fit))]
     if design.reference:
         facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
-    reference = "z (normal)" if np.isinf(chosen.dof) else f"t({chosen.dof:g})"
-    facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {reference} tests"))
+    facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {chosen.reference}"))
     facts.append(("Fit", _ending(fit)))
     return facts
 
@@ -97,17 +98,19 @@ def _ending(fit: FitRecord) -> str:
 
 
 def _coefficients(
-    table: pd.DataFrame, level: float, normal: bool
+    table: pd.DataFrame, level: float, chosen: Covariance
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     tail = 50 * (1 - level)
     ends = (f"{tail:.3g}%", f"{100 - tail:.4g}%")
-    header = ("", "estimate", "std_error", "z" if normal else "t", "p_value", *ends, "")
+    degrees = [] if chosen.leverages is None else [[fixed(v, 1) for v in table["df"]]]
+    statistic_name = "z" if np.isinf(chosen.dof) else "t"
+    header = ("", "estimate", "std_error", statistic_name, *["df" for _ in degrees], "p_value", *ends, "")
     numbers = table[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy()
     estimate, error, low, high = zip(*aligned(map(tuple, numbers), table["std_error"]), strict=True)
     statistic = [fixed(v, 3) for v in table["statistic"]]
     p = [p_text(v) for v in table["p_value"]]
     remarks = ["" if s == Status.CONVERGED else s.split(":")[0] for s in table["status"]]
-    body = tuple(zip(table["term"], estimate, error, statistic, p, low, high, remarks, strict=True))
+    body = tuple(zip(table["term"], estimate, error, statistic, *degrees, p, low, high, remarks, strict=True))
     return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from html import escape
+from typing import Any
 
 from glminfer.errors import checked_keywords
 from glminfer.fit.records import FitRecord
@@ -14,13 +15,14 @@ _STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 
 
 @checked_keywords
-def summary(fit: FitRecord, cov: str = "model", level: float = 0.95) -> str:
+def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float = 0.95) -> str:
     """What was fitted, to which rows, and what came out, as text.
 
     Parameters
     ----------
-    cov : {"model"}
-        Covariance the standard errors come from.
+    cov, cluster
+        Covariance the standard errors come from, as in `vcov`; it is printed with its correction, the number of clusters
+        and the reference distribution.
     level : float
         Confidence level of the intervals.
 
@@ -37,7 +39,7 @@ def summary(fit: FitRecord, cov: str = "model", level: float = 0.95) -> str:
     >>> print(gi.logit("choice ~ contrast_right", trials).summary().splitlines()[0])
     Logistic regression (logit link), maximum likelihood
     """
-    return as_text(layout(fit, cov, level))
+    return as_text(layout(fit, cov, cluster, level))
 
 
 def as_text(parts: Layout) -> str:

@@ -9,20 +9,19 @@ import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import covariance
+from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.diagnostics import influence, row_residuals
-from glminfer.inference.intervals import wald
+from glminfer.inference.intervals import METHODS, wald
+from glminfer.inference.limits import limits
 from glminfer.inference.placement import spread
 from glminfer.inference.prediction import link_values, probability
-
-METHODS = ("wald",)
-
 
 @checked_keywords
 def tidy(
     fit: FitRecord,
     *,
-    cov: str = "model",
+    cov: str | Covariance = "model",
+    cluster: Any = None,
     dof: float | None = None,
     level: float = 0.95,
     conf_method: str = "wald",
@@ -32,14 +31,16 @@ def tidy(
 
     Parameters
     ----------
-    cov : {"model"}
-        Covariance the standard errors come from.
+    cov, cluster
+        Covariance the standard errors come from, as in `vcov`: "HC0" to "HC3", or with ``cluster`` "CR1" (its default),
+        "CR0", "CR2", "CR3", "jackknife".
     dof : float, optional
-        Refer the statistic to t(dof); the normal by default.
+        Refer the statistic to t(dof). By default the normal; with G clusters t(G - 1); for "CR2" t with Satterthwaite's
+        degrees of freedom, each coefficient its own. ``dof=float("inf")`` gives the normal.
     level : float
         Confidence level of the interval.
-    conf_method : {"wald"}
-        How the interval is made.
+    conf_method : {"wald", "profile", "score"}
+        How the interval is made; the statistic and p-value are Wald's in every case.
     exponentiate : bool
         Give odds ratios exp(b) and their interval (logit link); std_error stays on the log scale.
 
@@ -47,7 +48,8 @@ def tidy(
     -------
     DataFrame
         term, estimate, std_error, statistic, p_value, conf_low, conf_high, df, log10_p, status. Aliased coefficients
-        have NaN and a status that names the relation; separated ones ±inf and no Wald statement.
+        have NaN and a status that names the relation; separated ones ±inf and no Wald statement. ``attrs`` holds the
+        covariance in words and the notes that belong to it.
 
     References
     ----------
@@ -62,22 +64,28 @@ def tidy(
     ['Intercept', 'contrast_left', 'contrast_right']
     """
     one_of(conf_method, METHODS, "conf_method")
-    found = wald(fit, cov, dof, level)
+    chosen = covariance(fit, cov, cluster)
+    found = wald(fit, chosen, dof, level)
+    low, high = found.conf_low, found.conf_high
+    if conf_method != "wald":
+        low, high = limits(fit, conf_method, level, range(len(fit.columns)))
     scale = _exponential(fit) if exponentiate else lambda values: values
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "term": list(fit.columns),
             "estimate": scale(found.estimate),
             "std_error": found.std_error,
             "statistic": found.statistic,
             "p_value": found.p_value,
-            "conf_low": scale(found.conf_low),
-            "conf_high": scale(found.conf_high),
+            "conf_low": scale(low),
+            "conf_high": scale(high),
             "df": found.dof,
             "log10_p": found.log10_p,
             "status": fit.coefficient_status,
         }
     )
+    table.attrs = {"covariance": f"{chosen.kind} ({chosen.description})", "notes": chosen.notes}
+    return table
 
 
 def _exponential(fit: FitRecord) -> Any:

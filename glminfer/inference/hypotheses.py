@@ -1,0 +1,250 @@
+"""Wald tests of linear hypotheses, and linear combinations of coefficients with standard errors and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import InputError, Status, checked_keywords
+from glminfer.fit.records import FitRecord
+from glminfer.inference.covariance import covariance
+from glminfer.inference.distributions import critical, f_tail, two_sided
+from glminfer.inference.intervals import checked_level
+from glminfer.inference.linear import Hypotheses, read
+from glminfer.inference.matrix import Covariance, bread_root
+from glminfer.numerics.blocks import Array
+
+_SAME = 1e-10  # singular value, relative to the largest, below which a hypothesis repeats others
+_FLAT = 1e-12  # eigenvalue of a covariance, relative to the largest, that is rounding of zero
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A quadratic form of several estimates: its value, its degrees of freedom, and how many hypotheses differ."""
+
+    wald: float
+    df: int
+    independent: int
+
+
+@checked_keywords
+def wald_test(
+    fit: FitRecord, hypothesis: Any, cov: str = "model", cluster: Any = None, dof: float | None = None, rhs: Any = None
+) -> pd.DataFrame:
+    """Do the coefficients satisfy L b = r? Wald's test, W = (L b - r)'(L V L')⁻¹(L b - r) (40).
+
+    Parameters
+    ----------
+    hypothesis : str, list or matrix
+        Equations with coefficient names, ``"x1 = x2"``, ``"age + 2*lwt = -0.1"``, ``"x1 = x2 = 0"``; an expression,
+        which is to be zero; a term, ``"C(race)"``, whose coefficients are all to be zero; a list of these; or a matrix
+        (q, p) or DataFrame with one row per hypothesis and one column per coefficient.
+    cov : str
+        The covariance V, as in `vcov`.
+    cluster : str, list or array, optional
+        Clusters of rows that may depend on each other; the reference is then F with G - 1 denominator df.
+    dof : float, optional
+        Denominator degrees of freedom; ``inf`` for χ².
+    rhs : float or (q,), optional
+        The right-hand side r of a matrix; zero by default.
+
+    Returns
+    -------
+    DataFrame
+        One row: hypothesis, statistic (W, or F = W/df when df_denom is finite), df (the rank of the hypotheses, at most
+        that of the covariance), df_denom, p_value, test. What was left out is in ``attrs["notes"]``.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, an equation is not linear, equations contradict each other, or a coefficient is aliased or
+        separated. A term is tested by its estimable, finite coefficients.
+
+    References
+    ----------
+    Wald (1943), Trans. Amer. Math. Soc. 54.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right + C(mouse)", trials)
+    >>> int(fit.wald_test("contrast_left = -contrast_right").df[0])
+    1
+    >>> fit.wald_test("C(mouse)").hypothesis[0]
+    'C(mouse) = 0'
+    """
+    asked = read(fit, hypothesis, rhs)
+    chosen = covariance(fit, cov, cluster)
+    L = asked.L @ fit.T
+    contradictions(fit, L, asked)
+    found = quadratic(fit, L, L @ fit.working - asked.rhs, chosen.matrix)
+    denominator = _denominator(L, chosen, found, dof)
+    exact = np.isinf(denominator)
+    scaled = found.wald / found.df if found.df else np.nan
+    row = {
+        "hypothesis": asked.text,
+        "statistic": found.wald if exact else scaled,
+        "df": found.df,
+        "df_denom": denominator,
+        "p_value": f_tail(scaled, found.df, denominator),
+        "test": "Wald χ²" if exact else "Wald F",
+    }
+    return with_notes(pd.DataFrame([row]), fit, chosen, [*asked.notes, *_ranks(asked, found)])
+
+
+@checked_keywords
+def lincom(
+    fit: FitRecord,
+    hypotheses: Any,
+    cov: str = "model",
+    cluster: Any = None,
+    dof: float | None = None,
+    level: float = 0.95,
+    rhs: Any = None,
+) -> pd.DataFrame:
+    """How large are combinations of coefficients? L b with standard errors √(l V l') and intervals (41).
+
+    Parameters
+    ----------
+    hypotheses : str, list or matrix
+        As in `wald_test`; each equation is a row of its own, and a term one row per coefficient.
+    cov, cluster, dof
+        As in `wald_test`; ``dof`` is that of the t reference.
+    level : float
+        Confidence level of the intervals.
+    rhs : float or (q,), optional
+        The right-hand side r of a matrix; zero by default.
+
+    Returns
+    -------
+    DataFrame
+        One row per combination: hypothesis, estimate (of l b), rhs, std_error, statistic ((estimate - rhs)/std_error),
+        p_value, conf_low, conf_high, df.
+
+    Raises
+    ------
+    InputError
+        As `wald_test`.
+
+    References
+    ----------
+    McCullagh & Nelder (1989), Generalized Linear Models, section 4.4.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_left + contrast_right", trials)
+    >>> fit.lincom(["contrast_left + contrast_right", "contrast_right = 2"]).hypothesis.tolist()
+    ['contrast_left + contrast_right = 0', 'contrast_right = 2']
+    """
+    asked = read(fit, hypotheses, rhs)
+    chosen = covariance(fit, cov, cluster)
+    L = asked.L @ fit.T
+    estimate, se, degrees = L @ fit.working, spread(L, chosen.matrix), reference_dof(L, chosen, dof)
+    statistic = (estimate - asked.rhs) / se
+    half = critical(checked_level(level), degrees) * se  # (41)
+    columns = {
+        "hypothesis": asked.rows,
+        "estimate": estimate,
+        "rhs": asked.rhs,
+        "std_error": se,
+        "statistic": statistic,
+        "p_value": two_sided(statistic, degrees)[0],
+        "conf_low": estimate - half,
+        "conf_high": estimate + half,
+        "df": degrees,
+    }
+    return with_notes(pd.DataFrame(columns), fit, chosen, asked.notes)
+
+
+# statistics ----------------------------------------------------------------------------------------------------------
+
+
+def spread(L: Array, V: Array) -> Array:
+    """√(l V l') of each row of L; NaN where the covariance has nothing to say."""
+    variance = np.einsum("qr,rs,qs->q", L, V, L)
+    return np.sqrt(np.where(variance > 0, variance, np.nan))
+
+
+def reference_dof(L: Array, chosen: Covariance, dof: float | None) -> Array:
+    """Degrees of freedom (q,) of the t reference of each combination: the user's, or the covariance's."""
+    if dof is None:
+        return chosen.dof_for(L)
+    if not dof > 0:
+        raise InputError(
+            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
+        )
+    return np.full(len(L), float(dof))
+
+
+def _denominator(L: Array, chosen: Covariance, found: Joint, dof: float | None) -> float:
+    """Denominator degrees of freedom: of the one combination, or of the covariance for several."""
+    alone = found.independent == 1
+    return float(reference_dof(L[:1], chosen, dof if alone or dof is not None else chosen.dof)[0])
+
+
+def quadratic(fit: FitRecord, L: Array, gap: Array, V: Array) -> Joint:
+    """W = gap'(L V L')⁻gap for combinations L (q, r) of working coefficients (40).
+
+    The combinations are first made independent with unit variance under the inverse information. What is inverted is
+    then their covariance in units that depend neither on the scale of the columns nor on how the hypotheses are
+    written, also when it is singular, as with fewer clusters than hypotheses.
+    """
+    if not np.isfinite(V).all():
+        return Joint(float("nan"), 0, len(L))
+    left, size, singular, rank = _whitened(fit, L)
+    whitening = (left[:, :rank] / singular[:rank]).T / size
+    z, M = whitening @ gap, whitening @ (L @ V @ L.T) @ whitening.T
+    variances, axes = np.linalg.eigh(M)
+    kept = variances > _FLAT * variances.max(initial=0.0)
+    return Joint(float(((axes.T @ z)[kept] ** 2 / variances[kept]).sum()), int(kept.sum()), rank)
+
+
+def _whitened(fit: FitRecord, L: Array) -> tuple[Array, Array, Array, int]:
+    """Left singular vectors, row sizes, singular values and rank of L C, with C C' the inverse information."""
+    B = L @ bread_root(fit)
+    size = np.linalg.norm(B, axis=1)
+    left, singular, _ = np.linalg.svd(B / size[:, None], full_matrices=True)
+    return left, size, singular, int((singular > _SAME * singular.max(initial=0.0)).sum())
+
+
+def contradictions(fit: FitRecord, L: Array, asked: Hypotheses) -> None:
+    """Refuse hypotheses that cannot hold together, such as x = 0 and x = 1."""
+    if len(L) == 1 or not np.isfinite(fit.working_covariance).all():
+        return
+    left, size, _, rank = _whitened(fit, L)
+    repeated = left[:, rank:]
+    unmet = repeated.T @ (asked.rhs / size)
+    wrong = np.abs(unmet) > 1e-8 * np.abs(asked.rhs / size).max(initial=0.0)
+    if wrong.any():
+        involved = np.abs(repeated @ unmet) > 1e-6 * np.abs(unmet).max()
+        told = " and ".join(repr(row) for row, used in zip(asked.rows, involved, strict=True) if used)
+        raise InputError(f"The hypotheses contradict each other: {told} cannot hold together. Leave one of them out.")
+
+
+# what is said with a table -------------------------------------------------------------------------------------------
+
+
+def _ranks(asked: Hypotheses, found: Joint) -> list[str]:
+    notes, q = [], len(asked.rows)
+    if found.independent < q:
+        notes.append(f"of {q} hypotheses {found.independent} are independent; the others follow from them")
+    if found.df < found.independent:
+        notes.append(
+            f"the covariance has rank {found.df}, too little for a joint test of {found.independent} hypotheses: df is "
+            f"{found.df}"
+        )
+    return notes
+
+
+def with_notes(table: pd.DataFrame, fit: FitRecord, chosen: Covariance, notes: Sequence[str]) -> pd.DataFrame:
+    """The table with what to know about it in ``attrs``."""
+    limit = [Status.LIMIT.sentence] if fit.status is Status.LIMIT else []
+    table.attrs = {"covariance": f"{chosen.kind} ({chosen.description})", "notes": (*notes, *chosen.notes, *limit)}
+    return table

@@ -1,0 +1,108 @@
+"""Interval ends and profile curves of coefficients and linear combinations, from the likelihood (53)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from glminfer.errors import InputError, checked_keywords
+from glminfer.fit.nested import complement, nested_fits, refuse_penalised
+from glminfer.fit.records import FitRecord
+from glminfer.inference.distributions import critical
+from glminfer.inference.estimable import refuse_lost
+from glminfer.inference.linear import read
+from glminfer.inference.profile import ROOTS, both_ends, free_stage, one_sided
+from glminfer.numerics.blocks import Array
+
+_CURVE_LEVEL = 0.999
+_CURVE_POINTS = 21
+
+
+def limits(fit: FitRecord, method: str, level: float, columns: Sequence[int]) -> tuple[Array, Array]:
+    """Lower and upper ends of the coefficients of some columns; ±inf where there is no end, NaN where aliased."""
+    refuse_penalised(fit, f"confint(method={method!r})")
+    target = float(critical(level, np.array(np.inf)))
+    low, high = np.full((2, len(fit.columns)), np.nan)
+    finite = [j for j in columns if fit.finite[j]]
+    if finite:
+        low[finite], high[finite] = both_ends(fit, fit.T[finite], target, ROOTS[method])
+    for j in columns:
+        if not fit.finite[j] and fit.columns[j] not in fit.aliased:
+            low[j], high[j] = _of_infinite(fit, j, target, method)
+    return low[list(columns)], high[list(columns)]
+
+
+def _of_infinite(fit: FitRecord, j: int, target: float, method: str) -> tuple[float, float]:
+    """A separated coefficient: one finite end by the likelihood ratio, none where the direction is open."""
+    if np.isnan(fit.values[j]):
+        return -np.inf, np.inf
+    if method != "profile":
+        return float("nan"), float("nan")  # the score has no information in the limit
+    assert fit.space is not None
+    return one_sided(fit, fit.space.basis.T[j], float(np.sign(fit.values[j])), target)
+
+
+@checked_keywords
+def profile(fit: FitRecord, term: str) -> pd.DataFrame:
+    """How fast does the likelihood fall as one coefficient moves away from its estimate? The profile curve (53).
+
+    Parameters
+    ----------
+    term : str
+        A coefficient, or a linear combination such as "a - 2*b".
+
+    Returns
+    -------
+    DataFrame
+        value (of the coefficient), zeta (signed root of the likelihood ratio: a straight line when Wald is right),
+        deviance (of the model held there).
+
+    Raises
+    ------
+    InputError
+        If the combination has no finite estimate, or the fit is penalised.
+
+    References
+    ----------
+    Venzon & Moolgavkar (1988), Appl. Stat. 37; Bates & Watts (1988), section 6.1, for zeta.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> curve = gi.logit("choice ~ contrast_right", trials).profile("contrast_right")
+    >>> bool(curve.zeta.is_monotonic_increasing)
+    True
+    """
+    refuse_penalised(fit, "profile")
+    functional, shift = _functional(fit, term)
+    where = free_stage(fit)
+    low, high = both_ends(fit, functional[None], float(critical(_CURVE_LEVEL, np.array(np.inf))), ROOTS["profile"])
+    centre = float(functional @ where.estimate)
+    half = _CURVE_POINTS // 2
+    values = np.concatenate([np.linspace(low[0], centre, half + 1), np.linspace(centre, high[0], half + 1)[1:]])
+    tangent = np.linalg.solve(where.metric, functional)
+    points = where.estimate + np.outer((values - centre) / (functional @ tangent), tangent)
+    space = complement(where, functional[None])
+    held = nested_fits(where, [space] * len(values), points)
+    lost = np.maximum(2 * (max(h.loglik for h in held) - np.array([h.loglik for h in held])), 0.0)
+    zeta = np.sign(values - centre) * np.sqrt(lost)
+    return pd.DataFrame({"value": values + shift, "zeta": zeta, "deviance": fit.deviance + lost})
+
+
+def _functional(fit: FitRecord, term: str) -> tuple[Array, float]:
+    """A coefficient or combination as a functional of the working coefficients, and a constant to add."""
+    if term in fit.columns:
+        L, shift = np.eye(len(fit.columns))[[fit.columns.index(term)]], 0.0
+        refuse_lost(fit, L, (term,))
+    else:
+        asked = read(fit, term)
+        if len(asked.L) != 1:
+            raise InputError(
+                f"{term!r} stands for {len(asked.L)} combinations; profile one, such as {asked.rows[0]!r}."
+            )
+        L, shift = asked.L, -float(asked.rhs[0])
+        refuse_lost(fit, L, asked.rows)
+    return L[0] @ fit.T, shift

@@ -1,0 +1,223 @@
+"""Nonlinear functions of coefficients: thresholds, ratios, odds ratios, with standard errors by the delta method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, ndtr
+
+from glminfer.errors import InputError, checked_keywords
+from glminfer.fit.records import FitRecord
+from glminfer.inference import coefficients
+from glminfer.inference.coefficients import Word
+from glminfer.inference.covariance import covariance
+from glminfer.inference.distributions import critical
+from glminfer.inference.estimable import refuse_aliased, refuse_separated
+from glminfer.inference.hypotheses import reference_dof, spread, with_notes
+from glminfer.inference.intervals import checked_level
+from glminfer.inference.linear import unknown_name
+from glminfer.numerics.blocks import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Dual:
+    """A number and its gradient (p,) with respect to the coefficients: arithmetic on both is the chain rule (43)."""
+
+    value: float
+    gradient: Array
+
+    def __neg__(self) -> Dual:
+        return Dual(-self.value, -self.gradient)
+
+    def __add__(self, other: Dual) -> Dual:
+        return Dual(self.value + other.value, self.gradient + other.gradient)
+
+    def __sub__(self, other: Dual) -> Dual:
+        return Dual(self.value - other.value, self.gradient - other.gradient)
+
+    def __mul__(self, other: Dual) -> Dual:
+        return Dual(self.value * other.value, self.value * other.gradient + other.value * self.gradient)
+
+    def __truediv__(self, other: Dual) -> Dual:
+        ratio = self.value / other.value
+        return Dual(ratio, (self.gradient - ratio * other.gradient) / other.value)
+
+    def __pow__(self, other: Dual) -> Dual:
+        if other.gradient.any():
+            return _applied(math.exp, math.exp)(other * FUNCTIONS["log"](self))
+        n = other.value
+        if n == 0 or not self.gradient.any():
+            return Dual(math.pow(self.value, n), np.zeros_like(self.gradient))
+        return Dual(math.pow(self.value, n), n * math.pow(self.value, n - 1) * self.gradient)
+
+
+Scalar = Callable[[float], float]
+
+
+def _applied(function: Scalar, derivative: Scalar) -> Callable[[Dual], Dual]:
+    def applied(x: Dual) -> Dual:
+        slope = derivative(x.value) if x.gradient.any() else 0.0
+        return Dual(function(x.value), slope * x.gradient)
+
+    return applied
+
+
+def _sign(x: float) -> float:
+    if x == 0:
+        raise ValueError("abs has no derivative at zero")
+    return math.copysign(1.0, x)
+
+
+def _density(x: float) -> float:
+    return math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+
+FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
+    "exp": _applied(math.exp, math.exp),
+    "expm1": _applied(math.expm1, math.exp),
+    "log": _applied(math.log, lambda x: 1 / x),
+    "log1p": _applied(math.log1p, lambda x: 1 / (1 + x)),
+    "log2": _applied(math.log2, lambda x: 1 / (x * math.log(2))),
+    "log10": _applied(math.log10, lambda x: 1 / (x * math.log(10))),
+    "sqrt": _applied(math.sqrt, lambda x: 0.5 / math.sqrt(x)),
+    "abs": _applied(abs, _sign),
+    "sin": _applied(math.sin, math.cos),
+    "cos": _applied(math.cos, lambda x: -math.sin(x)),
+    "tan": _applied(math.tan, lambda x: 1 + math.tan(x) ** 2),
+    "arctan": _applied(math.atan, lambda x: 1 / (1 + x**2)),
+    "sinh": _applied(math.sinh, math.cosh),
+    "cosh": _applied(math.cosh, math.sinh),
+    "tanh": _applied(math.tanh, lambda x: 1 - math.tanh(x) ** 2),
+    "expit": _applied(lambda x: float(expit(x)), lambda x: float(expit(x) * expit(-x))),
+    "logit": _applied(lambda p: math.log(p) - math.log1p(-p), lambda p: 1 / (p * (1 - p))),
+    "Phi": _applied(lambda x: float(ndtr(x)), _density),
+}
+
+
+@checked_keywords
+def delta(
+    fit: FitRecord,
+    expression: str | Sequence[str],
+    cov: str = "model",
+    cluster: Any = None,
+    dof: float | None = None,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """How large is a function of the coefficients, such as a threshold -a/b? The delta method, se = √(∇g V ∇g') (42).
+
+    The gradient ∇g is exact: it is carried along with the value by the chain rule (43).
+
+    Parameters
+    ----------
+    expression : str or list of str
+        Arithmetic over coefficient names, ``"-Intercept / contrast"``, ``"exp(x1) - exp(x2)"``, with the functions exp
+        expm1 log log1p log2 log10 sqrt abs sin cos tan arctan sinh cosh tanh, expit, logit and Phi (the normal
+        distribution function). A coefficient called ``log(x)`` is that coefficient; ``log((x))`` is the logarithm
+        of ``x``.
+    cov, cluster, dof
+        As in `wald_test`; ``dof`` is that of the t reference.
+    level : float
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row per expression: expression, estimate, std_error, conf_low, conf_high, df. The interval estimate ± q·SE
+        is symmetric; that of a monotone function is better made from the interval of its argument.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, a coefficient is aliased or separated, or the function or its gradient is undefined or
+        the gradient zero at the estimate.
+
+    References
+    ----------
+    Oehlert (1992), The American Statistician 46; Griewank & Walther (2008), Evaluating Derivatives, chapter 3.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(seed=1)
+    >>> fit = gi.logit("choice ~ contrast_right", trials)
+    >>> fit.delta("-Intercept / contrast_right").columns.tolist()
+    ['expression', 'estimate', 'std_error', 'conf_low', 'conf_high', 'df']
+    """
+    texts = [expression] if isinstance(expression, str) else list(expression)
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise InputError(f"{expression!r} is not an expression over coefficients, such as '-Intercept / x', or a list.")
+    found = [derived(fit, text) for text in texts]
+    chosen = covariance(fit, cov, cluster)
+    gradient = np.array([one.gradient for one in found]) @ fit.T
+    estimate, se = np.array([one.value for one in found]), spread(gradient, chosen.matrix)  # (42)
+    degrees = reference_dof(gradient, chosen, dof)
+    half = critical(checked_level(level), degrees) * se
+    columns = {
+        "expression": [" ".join(text.split()) for text in texts],
+        "estimate": estimate,
+        "std_error": se,
+        "conf_low": estimate - half,
+        "conf_high": estimate + half,
+        "df": degrees,
+    }
+    return with_notes(pd.DataFrame(columns), fit, chosen, ())
+
+
+def derived(fit: FitRecord, text: str) -> Dual:
+    """The value and gradient of an expression at the estimate (43)."""
+    try:
+        words = coefficients.words(text, fit.columns, FUNCTIONS)
+    except coefficients.Unknown as unknown:
+        raise unknown_name(fit, str(unknown), text, FUNCTIONS) from None
+    used = _used(fit, words, text)
+    node = coefficients.tree(words, text)
+    unit = np.eye(len(fit.columns))
+
+    def leaf(code: str | float) -> Dual:
+        if isinstance(code, str):
+            j = coefficients.position_of(code)
+            return Dual(float(fit.values[j]), unit[j])
+        return Dual(code, np.zeros(len(unit)))
+
+    try:
+        with np.errstate(all="raise", under="ignore"):
+            found = coefficients.evaluate(node, leaf, FUNCTIONS, text)
+    except InputError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        raise _undefined(fit, text, used, str(error)) from None
+    return _checked(fit, text, used, found)
+
+
+def _used(fit: FitRecord, words: Sequence[Word], text: str) -> list[int]:
+    """The coefficients in an expression, which must have finite estimates."""
+    used = sorted({coefficients.position_of(word.code) for word in words if word.kind == "coefficient"})
+    if not used:
+        raise InputError(f"{text!r} has no coefficient in it. The coefficients are: {', '.join(fit.columns)}.")
+    refuse_aliased(fit, used, text)
+    refuse_separated(fit, used, text)
+    return used
+
+
+def _checked(fit: FitRecord, text: str, used: Sequence[int], found: Dual) -> Dual:
+    if not np.isfinite([found.value, *found.gradient]).all():
+        raise _undefined(fit, text, used, "it is not finite")
+    if not found.gradient.any():
+        raise InputError(
+            f"{text!r} does not change with the coefficients to first order at {_where(fit, used)}: the delta method "
+            "has no standard error for it there."
+        )
+    return found
+
+
+def _undefined(fit: FitRecord, text: str, used: Sequence[int], why: str) -> InputError:
+    return InputError(f"{text!r} or its gradient is not defined at the estimates {_where(fit, used)}: {why}.")
+
+
+def _where(fit: FitRecord, used: Sequence[int]) -> str:
+    return ", ".join(f"{fit.columns[j]} = {fit.values[j]:.4g}" for j in used)
