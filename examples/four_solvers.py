@@ -60,7 +60,7 @@ def draw(path: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for name, fit in fits.items():
         distance = (newton.loglik - fit.trace.loglik).iloc[1:]
-        seen = distance[distance > 1e-11]
+        seen = distance.clip(lower=1e-11)[distance.shift(fill_value=1.0) > 1e-11]  # below is rounding
         axes.plot(fit.trace.step[seen.index], seen, marker="o" if len(seen) < 100 else "", ms=4, lw=1.5, label=name)
     axes.set(
         xscale="log", yscale="log", xlabel="step", ylabel="log-likelihood below its maximum", ylim=(1e-11, 1e4),
@@ -68,7 +68,7 @@ def draw(path: Path) -> None:
     )  # fmt: skip
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper right", frameon=False, fontsize=9, labelspacing=0.3, borderaxespad=0)
     figure.savefig(path, dpi=110)
     print(f"\nDrawn: {path}")
 

@@ -281,6 +281,15 @@ def test_the_dot_leaves_out_weights_offset_trials_and_the_response(trials):
     assert gi.logit("cbind(s, f) ~ .", grouped).coef.index.tolist() == ["Intercept", "x"]
 
 
+def test_a_thousand_terms_can_be_read():
+    names = [f"n{i:04}" for i in range(1000)]
+    frame = {name: [0.0, 1.0, 2.0] for name in names} | {"y": [0, 1, 0]}
+    for formula in ["y ~ .", "y ~ " + " + ".join(names), "y ~ . - n0003 - n0005 + n0003:n0005 + 0 + 1"]:
+        fit = gi.logit(formula, frame)
+        assert fit.rank == 2
+        assert fit.coef.size >= 1000
+
+
 def test_update_changes_either_side(trials):
     fit = gi.logit("y ~ x + z", trials, subset="age > 30", weights="k")
     assert fit.update("~ . - z").coef.equals(gi.logit("y ~ x", trials, subset="age > 30", weights="k").coef)

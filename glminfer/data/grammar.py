@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import patsy
-from patsy.desc import Evaluator, ModelDesc
+from patsy.desc import Evaluator, IntermediateExpr, ModelDesc
+from patsy.infix_parser import ParseNode
 from patsy.parse_formula import parse_formula
 from patsy.tokens import pretty_untokenize, python_tokenize
 
@@ -94,13 +95,37 @@ def terms_of(text: str, right: Sequence[Token]) -> tuple[list[Term], bool]:
     code, places = _translated(right, text)
     try:
         tree = parse_formula(code)
-        desc = Evaluator().eval(tree, require_evalexpr=False)
+        desc = _evaluator().eval(tree, require_evalexpr=False)
     except patsy.PatsyError as error:
         raise _from_patsy(error, text, places) from None
     if not isinstance(desc, ModelDesc):  # pragma: no cover - patsy always wraps the tree in '~'
         raise FormulaError(f"The formula {text!r} cannot be read.")
     terms = [Term(term.name(), tuple(f.name() for f in term.factors)) for term in desc.rhs_termlist if term.factors]
     return terms, len(terms) < len(desc.rhs_termlist)
+
+
+def _evaluator() -> Evaluator:
+    evaluator = Evaluator()
+    evaluator.add_op("+", 2, _sum)
+    return evaluator
+
+
+def _sum(evaluator: Evaluator, tree: ParseNode) -> IntermediateExpr:
+    """``a + b + c + …`` as patsy reads it, in a loop: patsy's recursion ends at some 450 terms."""
+    chain = []
+    while tree.type == "+" and len(tree.args) == 2:
+        chain.append(tree.args[1])
+        tree = tree.args[0]
+    first = evaluator.eval(tree)
+    intercept, terms = (first.intercept, first.intercept_origin, first.intercept_removed), list(first.terms)
+    for node in reversed(chain):
+        part = evaluator.eval(node)
+        terms += part.terms
+        if node.type == "ZERO":
+            intercept = (False, None, True)
+        elif part.intercept:
+            intercept = (True, part.intercept_origin, False)
+    return IntermediateExpr(*intercept, terms)
 
 
 def refuse_random_effects(text: str, right: Sequence[Token]) -> None:

@@ -161,7 +161,7 @@ def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
     held = where.space.rows.with_offset(whole.offset + (whole.X @ point)[:, None])
     held = held.with_X(np.ascontiguousarray(whole.X @ B))
     usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
-    start = np.linalg.lstsq(B, near - point, rcond=None)[0] if usable else np.zeros(B.shape[1])
+    start = np.asarray(np.linalg.lstsq(B, near - point, rcond=None)[0], float) if usable else np.zeros(B.shape[1])
     summit = climb(held, where.family, Method(where.family.link, control=where.control), start)
     free = summit.solution.coef[0] if summit.inner is None else summit.inner.T @ summit.solution.coef[0]
     status = summit.solution.status[0] if summit.recession is None else Status.SEPARATED

@@ -59,7 +59,7 @@ def _named(ways: tuple[Grouping, ...]) -> str:
     if not rest:
         return f"{counted(first.count, 'cluster')} of {first.name}"
     others = ", ".join(f"{way.count:,} of {way.name}" for way in rest)
-    return f"{len(ways)}-way, {counted(first.count, 'cluster')} of {first.name}, {others}"
+    return f"{len(ways)}-way: {counted(first.count, 'cluster')} of {first.name}, {others}"
 
 
 def _few(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from glminfer.errors import InputError
 
+Leaf = Callable[[str | float], Any]
 Functions = Mapping[str, Callable[[Any], Any]]
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -72,9 +73,9 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _next_word(text: str, at: int, columns: tuple[str, ...], functions: Collection[str]) -> Word:
-    pattern, positions = _names(columns)
-    if columns and (match := pattern.match(text, at)):
-        return Word("coefficient", f"c{positions[str(match.lastgroup)]}", at, match.end())
+    for pattern, positions in (_exact(columns), _looser(columns)):
+        if match := pattern.match(text, at):
+            return Word("coefficient", f"c{positions[int(match.lastindex or 0) - 1]}", at, match.end())
     if (match := _NUMBER.match(text, at)) and not _runs_on(text, match.end()):
         return Word("number", match.group(), at, match.end())
     if (match := _FUNCTION.match(text, at)) and match.group(1) in functions:
@@ -97,7 +98,7 @@ def _unknown_word(text: str, start: int) -> str:
             quote = "" if character == quote else quote
         elif character in "'\"`":
             quote = character
-        elif character in _OPEN and (character != "(" or at > start):
+        elif character in _OPEN:
             depth += 1
         elif character in _CLOSE and depth:
             depth -= 1
@@ -111,18 +112,22 @@ def _unknown_word(text: str, start: int) -> str:
 
 
 @functools.lru_cache(maxsize=128)
-def _names(columns: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, int]]:
-    """One pattern of all names, and the position each of its groups stands for.
+def _exact(columns: tuple[str, ...]) -> tuple[re.Pattern[str], list[int]]:
+    """One pattern of all names as they are, and the column that each of its groups stands for."""
+    return _pattern({name: (j, re.escape(name)) for j, name in enumerate(columns)})
 
-    Exact spellings come before loose ones (other spacing, quotes, or order of the factors of an interaction) and long
-    names before short ones. A name does not end where a longer one could go on, so ``x`` is not found in ``x:z``.
-    """
-    exact = {name: (j, re.escape(name)) for j, name in enumerate(columns)}
-    loose = {turned: (j, _loose(turned)) for j, name in enumerate(columns) for turned in _orders(name)}
-    tried = [*_longest_first(exact), *_longest_first(loose)]
-    positions = {f"g{k}": j for k, (j, _) in enumerate(tried)}
-    pattern = "|".join(f"(?P<g{k}>{spelling})" for k, (_, spelling) in enumerate(tried))
-    return re.compile(rf"(?:{pattern})(?!\s*:|[\w.\[(])"), positions
+
+@functools.lru_cache(maxsize=128)
+def _looser(columns: tuple[str, ...]) -> tuple[re.Pattern[str], list[int]]:
+    """The same for names with other spacing, quotes, or order of the factors of an interaction."""
+    return _pattern({turned: (j, _loose(turned)) for j, name in enumerate(columns) for turned in _orders(name)})
+
+
+def _pattern(spellings: Mapping[str, tuple[int, str]]) -> tuple[re.Pattern[str], list[int]]:
+    """Long names before short ones; none ends where a longer one could go on, so ``x`` is not found in ``x:z``."""
+    tried = _longest_first(spellings)
+    names = "|".join(f"({spelling})" for _, spelling in tried)
+    return re.compile(rf"(?:{names})(?!\s*:|[\w.\[(])"), [j for j, _ in tried]
 
 
 def _longest_first(spellings: Mapping[str, tuple[int, str]]) -> list[tuple[int, str]]:
@@ -173,13 +178,28 @@ def factors_of(name: str) -> list[str]:
 # trees ---------------------------------------------------------------------------------------------------------------
 
 
-def tree(found: Sequence[Word], text: str) -> ast.expr:
+def value(found: Sequence[Word], leaf: Leaf, functions: Functions, text: str) -> Any:
+    """What some words amount to; ``leaf`` turns placeholders and constants into values that know the operators."""
+    try:
+        return _value(_tree(found, text), leaf, functions, text)
+    except (RecursionError, MemoryError):
+        raise InputError(
+            f"{text[:60]!r}… is too long an expression. Give the combination as a matrix with one column per coefficient."
+        ) from None
+
+
+def _tree(found: Sequence[Word], text: str) -> ast.expr:
     """The expression that some words make; ``text`` is what an error repeats."""
-    code = " ".join(repr(float(word.code)) if word.kind == "number" else word.code for word in found)
+    code = " ".join(_plain(word.code) if word.kind == "number" else word.code for word in found)
     try:
         return ast.parse(code, mode="eval").body
-    except (SyntaxError, RecursionError, MemoryError):
+    except SyntaxError:
         raise unreadable(text) from None
+
+
+def _plain(number: str) -> str:
+    """A number as Python reads it, without leading zeros."""
+    return number.lstrip("0") if number.lstrip("0")[:1].isdigit() else f"0{number.lstrip('0')}"
 
 
 def unreadable(text: str) -> InputError:
@@ -190,19 +210,18 @@ def unreadable(text: str) -> InputError:
     )
 
 
-def evaluate(node: ast.expr, leaf: Callable[[str | float], Any], functions: Functions, text: str) -> Any:
-    """The value of a tree; ``leaf`` turns placeholders and constants into values that know the operators."""
+def _value(node: ast.expr, leaf: Leaf, functions: Functions, text: str) -> Any:
     if isinstance(node, ast.Constant):
         return leaf(float(node.value))  # type: ignore[arg-type]
     if isinstance(node, ast.Name):
         return leaf(node.id)
     if isinstance(node, ast.UnaryOp) and type(node.op) in _UNARY:
-        return _UNARY[type(node.op)](evaluate(node.operand, leaf, functions, text))
+        return _UNARY[type(node.op)](_value(node.operand, leaf, functions, text))
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
-        left, right = (evaluate(side, leaf, functions, text) for side in (node.left, node.right))
+        left, right = (_value(side, leaf, functions, text) for side in (node.left, node.right))
         return _BINARY[type(node.op)](left, right)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 1:
-        return functions[node.func.id](evaluate(node.args[0], leaf, functions, text))
+        return functions[node.func.id](_value(node.args[0], leaf, functions, text))
     raise unreadable(text)
 
 

@@ -14,9 +14,10 @@ from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import Nested, Stage, independent, nested_fits, refuse_penalised, span, stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
-from glminfer.inference.deviance_wald import wald_rows
+from glminfer.inference.deviance_wald import heading, wald_rows
 from glminfer.inference.likelihood import Comparison, Meat, check_comparable, ratio, score_comparison, score_meat, whole
 from glminfer.inference.sum_coding import sum_coordinates
+from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
 
 TYPES = {"1": "I", "2": "II", "3": "III"}
@@ -40,7 +41,7 @@ def anova(
     test: str = "LR",
     cov: str = "model",
     cluster: Any = None,
-) -> pd.DataFrame:
+) -> Table:
     """Which terms matter? Analysis of deviance of one fit, or of a chain of nested fits.
 
     Parameters
@@ -90,7 +91,8 @@ def anova(
         )
     if test == "wald":
         return wald_rows(fit, kind, cov, cluster)
-    return _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
+    table = _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
+    return headed(table, heading(fit, kind, test))
 
 
 def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:
@@ -166,12 +168,13 @@ PAIRS: dict[str, Callable[[FitRecord, Stage], list[Pair]]] = {"I": _sequential, 
 # chains of fits ------------------------------------------------------------------------------------------------------
 
 
-def _chain(fits: Sequence[FitRecord], test: str) -> pd.DataFrame:
+def _chain(fits: Sequence[FitRecord], test: str) -> Table:
     check_comparable(fits)
     if test != "LR":
         raise InputError(f"Several fits are compared by test='LR'; test={test!r} belongs to the terms of one fit.")
     rows = [_chain_row(None, fits[0]), *(_chain_row(a, b) for a, b in pairwise(fits))]
-    return pd.DataFrame(rows)
+    title = "Analysis of deviance: each model against the one before it, likelihood-ratio tests, χ² reference"
+    return headed(pd.DataFrame(rows), [title])
 
 
 def _chain_row(before: FitRecord | None, fit: FitRecord) -> dict[str, Any]:

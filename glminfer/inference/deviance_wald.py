@@ -16,17 +16,51 @@ from glminfer.inference import terms as term_names
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import f_tail
 from glminfer.inference.sum_coding import sum_coordinates
+from glminfer.inference.table import Table, headed
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
 
-def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> pd.DataFrame:
+def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
     """One Wald test per term: term, df, statistic, p_value (and df_denom with clusters)."""
     if kind == "I":
         raise InputError("Wald tests have no sequential form; use type='II' or 'III', or test='LR' for type I.")
     chosen = covariance(fit, cov, cluster) if cluster is not None else covariance(fit, cov)
     tested = _marginal(fit, chosen) if kind == "II" else _sum_coded(fit)
-    return pd.DataFrame([_row(fit, one, chosen) for one in tested])
+    covariance_line = f"Covariance: {chosen.kind} ({chosen.description})"
+    rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])
+    dof = float(chosen.dof)
+    reference = "χ² reference" if np.isinf(dof) else f"F(df, {dof:g}) reference"
+    return headed(rows, [*heading(fit, kind, "wald", reference), covariance_line])
+
+
+_KINDS = {
+    "I": "each term added to those before it",
+    "II": "each term added to the model without the terms that contain it",
+    "III": "each term dropped from the whole model, on sum-coded columns",
+}
+_TESTS = {"LR": "likelihood-ratio tests", "score": "score tests", "wald": "Wald tests"}
+
+
+def heading(fit: FitRecord, kind: str, test: str, reference: str = "χ² reference") -> list[str]:
+    """What an analysis of deviance says of itself."""
+    lines = [
+        f"Analysis of deviance, type {kind}: {_KINDS[kind]}",
+        f"Model: {fit.design.formula.text}",
+        f"Tests: {_TESTS[test]}, {reference}",
+    ]
+    numeric = [
+        t for t in fit.design.formula.terms if len(t.factors) > 1 and any(_is_numeric(fit, f) for f in t.factors)
+    ]
+    if kind == "III" and numeric:
+        lines.append(
+            "Main effects of interactions with numeric columns are tested where those columns are 0: centre them"
+        )
+    return lines
+
+
+def _is_numeric(fit: FitRecord, factor: str) -> bool:
+    return fit.design.factors[factor].kind == "numeric"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from glminfer.fit.widening import widened
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import groupings, subsets
 from glminfer.inference.distributions import chi2_tail
+from glminfer.inference.table import Table, headed
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.objectives import Likelihood
@@ -49,7 +50,7 @@ def whole(fit: FitRecord) -> Nested:
 
 
 @checked_keywords
-def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> pd.DataFrame:
+def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> Table:
     """Do these terms improve the fit? The likelihood-ratio test 2(ℓ₁ - ℓ₀) ~ χ²(df) (50).
 
     Parameters
@@ -87,10 +88,10 @@ def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> 
     where = stage_of(fit)
     small = nested_fits(where, [span(where, term_names.columns_without(fit, dropped))])[0]
     found = ratio(small, whole(fit))
-    return _one_row(f"{' = '.join(dropped)} = 0", found, "LR")
+    return _one_row(f"{' = '.join(dropped)} = 0", found, "LR", [f"Model: {fit.design.formula.text}"])
 
 
-def _compared(fit: FitRecord, other: FitRecord) -> pd.DataFrame:
+def _compared(fit: FitRecord, other: FitRecord) -> Table:
     check_comparable([fit, other])
     small, large = sorted([fit, other], key=lambda f: f.rank)
     if small.rank == large.rank:
@@ -99,18 +100,16 @@ def _compared(fit: FitRecord, other: FitRecord) -> pd.DataFrame:
             f"{small.design.formula.text!r} and {large.design.formula.text!r}. Compare them by AIC (fit.aic)."
         )
     found = Comparison(max(2 * (large.loglik - small.loglik), 0.0), large.rank - small.rank)
-    return _one_row(f"{small.design.formula.text} in {large.design.formula.text}", found, "LR")
+    formulas = [f"Model 0: {small.design.formula.text}", f"Model 1: {large.design.formula.text}"]
+    return _one_row(f"{small.design.formula.text} in {large.design.formula.text}", found, "LR", formulas)
 
 
-def _one_row(hypothesis: str, found: Comparison, test: str) -> pd.DataFrame:
-    row = {
-        "hypothesis": hypothesis,
-        "statistic": found.statistic,
-        "df": found.df,
-        "p_value": found.p_value,
-        "test": test,
-    }
-    return pd.DataFrame([row])
+_TITLES = {"LR": "Likelihood-ratio test, χ² reference", "score": "Score test (Rao), χ² reference"}
+
+
+def _one_row(hypothesis: str, found: Comparison, test: str, heading: Sequence[str]) -> Table:
+    numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
+    return headed(pd.DataFrame([{"hypothesis": hypothesis, **numbers, "test": test}]), [_TITLES[test], *heading])
 
 
 def check_comparable(fits: Sequence[FitRecord]) -> None:
@@ -208,7 +207,7 @@ def _cluster_meat(where: Stage, coef: Array, A: Array, *, ways: Any, corrected: 
 
 
 @checked_keywords
-def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", cluster: Any = None) -> pd.DataFrame:
+def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", cluster: Any = None) -> Table:
     """Would these terms improve the fit? Rao's score test, without refitting (51).
 
     Parameters
@@ -248,4 +247,10 @@ def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", c
     base = nested_fits(wider.stage, [small])[0]
     large = span(wider.stage, wider.columns_of([*wider.old, *wider.added]))
     found = score_comparison(wider.stage, base, (small, large), meat)
-    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score")
+    heading = [f"Model: {fit.design.formula.text}, with {', '.join(wider.added)} to add", _variance_text(cov, cluster)]
+    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", heading)
+
+
+def _variance_text(cov: str, cluster: Any) -> str:
+    kind = "CR1" if cov == "model" and cluster is not None else cov
+    return f"Variance of the scores: {kind}"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.data.formula import parse
+from glminfer.data.formula import spelled
 from glminfer.errors import FormulaError, InputError, counted, nearest
 from glminfer.fit.records import FitRecord
 from glminfer.inference import coefficients
@@ -99,11 +99,10 @@ def term_named(fit: FitRecord, text: str) -> str | None:
     if text in fit.design.terms:
         return text
     try:
-        parts = [frozenset(term.factors) for term in parse(f"~ {text}").terms]
+        factors = {spelled(factor) for factor in coefficients.factors_of(text)}
     except FormulaError:
         return None
-    known = {frozenset(term.factors): term.name for term in fit.design.formula.terms}
-    return known.get(parts[0]) if len(parts) == 1 else None
+    return next((term.name for term in fit.design.formula.terms if set(term.factors) == factors), None)
 
 
 def _of_term(fit: FitRecord, name: str) -> Hypotheses:
@@ -201,7 +200,7 @@ def _affine(fit: FitRecord, side: list[Word], text: str) -> Affine:
         return Affine(code, np.zeros(len(unit)))
 
     try:
-        value: Affine = coefficients.evaluate(coefficients.tree(side, text), leaf, {}, text)
+        value: Affine = coefficients.value(side, leaf, {}, text)
     except NotLinear as why:
         raise InputError(
             f"{text!r} is not linear in the coefficients: {why}. The coefficient of an interaction is written with a "
@@ -238,11 +237,12 @@ def _unwrapped(found: list[Word]) -> list[Word]:
 def unknown_name(fit: FitRecord, word: str, text: str, functions: Collection[str] = ()) -> InputError:
     """The error for a word that is no coefficient: a term, a function, or nothing that is known."""
     term = term_named(fit, word)
+    place = f"{word!r} in {text!r}" if word != text else repr(word)
     if term is not None:
         where = fit.design.terms[term]
         its = ", ".join(fit.columns[where]) or "none"
         return InputError(
-            f"{word!r} in {text!r} is a term, not a coefficient (its coefficients: {its}). Test it by itself, "
+            f"{place} is a term, not a coefficient (its coefficients: {its}). Test it by itself, "
             f"{term!r}, or in a list, [{term!r}, 'x = 0'], or write the coefficient that is meant."
         )
     known = [*fit.columns, *fit.design.terms]
@@ -256,7 +256,7 @@ def unknown_name(fit: FitRecord, word: str, text: str, functions: Collection[str
         ways += f" {told}."
     shown = ", ".join(fit.columns[:_MOST_NAMES]) + (", …" if len(fit.columns) > _MOST_NAMES else "")
     return InputError(
-        f"{word!r} in {text!r} is neither a coefficient nor a term of this fit.{nearest(word, known)}{ways} "
+        f"{place} is neither a coefficient nor a term of this fit.{nearest(word, known)}{ways} "
         f"The coefficients are: {shown}."
     )
 
@@ -281,15 +281,15 @@ def _from_matrix(fit: FitRecord, asked: Any, rhs: Any) -> Hypotheses:
 
 def _numbers(asked: Any) -> Array:
     try:
-        L = np.atleast_2d(np.asarray(asked, dtype=float))
+        L = np.asarray(asked, dtype=float)
     except (TypeError, ValueError):
-        L = np.empty((0, 0, 0))
-    if L.ndim != 2 or not len(L):
+        L = np.empty(0)
+    if L.ndim not in (1, 2) or not L.size:
         raise InputError(
             f"{asked!r} is not a hypothesis. Give a text such as 'x1 = x2', a term, a list of these, or a matrix with "
             "one row per hypothesis and one column per coefficient."
         )
-    return L
+    return np.atleast_2d(L)
 
 
 def _from_frame(fit: FitRecord, asked: pd.DataFrame) -> Array:

@@ -69,7 +69,7 @@ def _applied(function: Scalar, derivative: Scalar) -> Callable[[Dual], Dual]:
 
 def _sign(x: float) -> float:
     if x == 0:
-        raise ValueError("abs has no derivative at zero")
+        raise ValueError  # no derivative
     return math.copysign(1.0, x)
 
 
@@ -96,6 +96,13 @@ FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
     "expit": _applied(lambda x: float(expit(x)), lambda x: float(expit(x) * expit(-x))),
     "logit": _applied(lambda p: math.log(p) - math.log1p(-p), lambda p: 1 / (p * (1 - p))),
     "Phi": _applied(lambda x: float(ndtr(x)), _density),
+}
+
+_UNDEFINED: dict[type[Exception], str] = {
+    ZeroDivisionError: "it divides by zero",
+    OverflowError: "a value is too large for a double",
+    FloatingPointError: "a value is too large for a double",
+    ValueError: "a function is outside its domain",
 }
 
 
@@ -175,7 +182,6 @@ def derived(fit: FitRecord, text: str) -> Dual:
     except coefficients.Unknown as unknown:
         raise unknown_name(fit, str(unknown), text, FUNCTIONS) from None
     used = _used(fit, words, text)
-    node = coefficients.tree(words, text)
     unit = np.eye(len(fit.columns))
 
     def leaf(code: str | float) -> Dual:
@@ -186,16 +192,18 @@ def derived(fit: FitRecord, text: str) -> Dual:
 
     try:
         with np.errstate(all="raise", under="ignore"):
-            found = coefficients.evaluate(node, leaf, FUNCTIONS, text)
+            found = coefficients.value(words, leaf, FUNCTIONS, text)
     except InputError:
         raise
-    except (ArithmeticError, ValueError) as error:
-        raise _undefined(fit, text, used, str(error)) from None
+    except tuple(_UNDEFINED) as error:
+        raise _undefined(fit, text, used, _UNDEFINED[type(error)]) from None
     return _checked(fit, text, used, found)
 
 
 def _used(fit: FitRecord, words: Sequence[Word], text: str) -> list[int]:
     """The coefficients in an expression, which must have finite estimates."""
+    if any(word.code == "==" for word in words):
+        raise InputError(f"{text!r} is an equation; delta() takes an expression, and fit.wald_test() tests equations.")
     used = sorted({coefficients.position_of(word.code) for word in words if word.kind == "coefficient"})
     if not used:
         raise InputError(f"{text!r} has no coefficient in it. The coefficients are: {', '.join(fit.columns)}.")

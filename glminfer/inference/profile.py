@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glminfer.fit.nested import Stage, alone, complement, stage, stage_of
 from glminfer.fit.records import FitRecord, Space
@@ -105,7 +106,7 @@ def _search(ends: Ends, target: float, root: Root) -> Array:
     return np.where(distance > _FARTHEST * se, ends.side * np.inf, ends.centre + ends.side * distance)
 
 
-def _part(ends: Ends, some: Array) -> Ends:
+def _part(ends: Ends, some: NDArray[np.intp]) -> Ends:
     return Ends(ends.stage, ends.functionals[some], ends.centre[some], ends.side[some], ends.top)
 
 
@@ -124,7 +125,7 @@ def _tangent(ends: Ends, solution: Solution) -> Array:
     return np.asarray(solved / np.einsum("kr,kr->k", ends.functionals, solved)[:, None])
 
 
-def _bracket(inside: Array, distance: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _bracket(inside: NDArray[np.bool_], distance: Array, low: Array, high: Array) -> tuple[Array, Array]:
     return np.where(inside, np.maximum(low, distance), low), np.where(inside, high, np.minimum(high, distance))
 
 

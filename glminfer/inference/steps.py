@@ -14,12 +14,13 @@ from glminfer.fit.records import FitRecord
 from glminfer.fit.widening import Wider, widened
 from glminfer.inference import terms as term_names
 from glminfer.inference.likelihood import Comparison, ratio, score_comparison, whole
+from glminfer.inference.table import Table, headed
 
 TESTS = ("LR", "score")
 
 
 @checked_keywords
-def drop1(fit: FitRecord, test: str = "LR") -> pd.DataFrame:
+def drop1(fit: FitRecord, test: str = "LR") -> Table:
     """Which single term can go? Every term that no other term contains, dropped in turn (52).
 
     Parameters
@@ -55,11 +56,11 @@ def drop1(fit: FitRecord, test: str = "LR") -> pd.DataFrame:
     else:
         everything = np.eye(fit.rank)
         found = [score_comparison(where, s, (space, everything)) for s, space in zip(smalls, spaces, strict=True)]
-    return _table(fit, terms, smalls, found)
+    return headed(_table(fit, terms, smalls, found), _heading(fit, "Each term dropped", test))
 
 
 @checked_keywords
-def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> pd.DataFrame:
+def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     """Which single term would help? Every term of the scope added in turn, on the rows of the fit (52).
 
     Parameters
@@ -97,7 +98,12 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> pd.Dat
         found = [ratio(base, large) for large in larges]
     else:
         found = [score_comparison(wider.stage, base, (small, space)) for space in spaces]
-    return _table(fit, wider.added, larges, found)
+    return headed(_table(fit, wider.added, larges, found), _heading(fit, "Each term added", test))
+
+
+def _heading(fit: FitRecord, what: str, test: str) -> list[str]:
+    name = {"LR": "likelihood-ratio tests", "score": "score tests"}[test]
+    return [f"{what}: {name}, χ² reference", f"Model: {fit.design.formula.text} (AIC {fit.aic:,.2f})"]
 
 
 def _check_base(fit: FitRecord, base: Nested, wider: Wider) -> None:

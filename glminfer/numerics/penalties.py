@@ -98,7 +98,7 @@ def _advance(rows: Summable, family: Family, point: _Point, control: Control) ->
 def _better(trial: _Point, point: _Point, canonical: bool) -> bool:
     """A higher penalised likelihood where there is one (logit); a smaller adjusted score elsewhere."""
     if canonical and point.decrement > 1e-5:
-        return trial.penalised >= point.penalised - 8 * _EPS * abs(point.penalised)
+        return bool(trial.penalised >= point.penalised - 8 * _EPS * abs(point.penalised))
     return trial.decrement < point.decrement
 
 

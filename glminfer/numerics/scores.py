@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,10 +72,9 @@ def cluster_moments(block: Block, coef: Array, family: Family, first: int, last:
     part = Block(block.X[inside], block.y[inside], block.weights[inside], block.offset[inside])
     score, expected = _weighted(part, coef, family)
     present, starts = np.unique(codes[inside], return_index=True)
-    ends = np.append(starts[1:], len(inside))
     out = np.empty((len(present), 1 + r + r * r))
     root = part.X * np.sqrt(expected)[:, None]
-    for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
+    for k, (start, end) in enumerate(pairwise([*starts, len(inside)])):
         rows = root[start:end]
         out[k, 1 : 1 + r] = score[start:end] @ part.X[start:end]
         out[k, 1 + r :] = (rows.T @ rows).ravel()

@@ -12,7 +12,7 @@ from glminfer.errors import Status
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import chi2_tail
-from glminfer.report.numbers import aligned, fixed, p_equation, p_text
+from glminfer.inference.numbers import aligned, fixed, p_equation, p_text
 from glminfer.report.tables import tidy
 
 _LONGEST_FORMULA = 400  # characters

@@ -11,7 +11,7 @@ from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.diagnostics import influence, row_residuals
-from glminfer.inference.intervals import METHODS, wald
+from glminfer.inference.intervals import METHODS, check_likelihood_based, wald
 from glminfer.inference.limits import limits
 from glminfer.inference.placement import spread
 from glminfer.inference.prediction import link_values, probability
@@ -68,6 +68,7 @@ def tidy(
     found = wald(fit, chosen, dof, level)
     low, high = found.conf_low, found.conf_high
     if conf_method != "wald":
+        check_likelihood_based(conf_method, chosen.kind, cluster, dof)
         low, high = limits(fit, conf_method, level, range(len(fit.columns)))
     scale = _exponential(fit) if exponentiate else lambda values: values
     table = pd.DataFrame(
