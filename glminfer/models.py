@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields
-from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -15,15 +12,13 @@ import pandas as pd
 from glminfer.data.design import learn
 from glminfer.data.formula import updated
 from glminfer.errors import (
-    ConvergenceWarning,
     DataError,
     InputError,
-    SeparationWarning,
-    Status,
     checked_keywords,
     counted,
     one_of,
 )
+from glminfer.fit.caller import names_around, warn_about
 from glminfer.fit.records import FitRecord, Lost
 from glminfer.fit.single import SOLVERS, Method, fit_single
 from glminfer.inference import (
@@ -187,9 +182,9 @@ def _fit(formula: str, data: Any, method: Method, options: dict[str, Any]) -> Fi
     how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
     call = {"formula": formula, "data": kept, **how, **options}
     with one_blas_thread():
-        sample = learn(formula, data, **options, caller=_caller())
+        sample = learn(formula, data, **options, caller=names_around())
         record = fit_single(sample, method, call)
-    _warn(record)
+    warn_about(record)
     return _as_fit(record)
 
 
@@ -221,34 +216,6 @@ def _difference(again: FitRecord, fit: FitRecord) -> str:
 
 def _as_fit(record: FitRecord) -> Fit:
     return Fit(**{f.name: getattr(record, f.name) for f in fields(record)})
-
-
-def _caller() -> dict[str, Any]:
-    """Names visible where the user called."""
-    frame, _ = _outside()
-    return {**frame.f_globals, **frame.f_locals}
-
-
-def _outside() -> tuple[FrameType, int]:
-    """The first frame outside this package, and how many levels it is above the caller of this function."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "glminfer":
-        frame, level = frame.f_back, level + 1
-    return frame, level
-
-
-def _warn(fit: FitRecord) -> None:
-    _, level = _outside()  # the warning points at the line of the user
-    if fit.status is Status.SEPARATED:
-        warnings.warn(fit.separation, SeparationWarning, stacklevel=level)
-    elif fit.status is Status.LIMIT:
-        warnings.warn(
-            f"{Status.LIMIT.sentence[:-1]} ({counted(fit.n_iter, 'iteration')} of {fit.solver!r}). "
-            "The estimates are not the maximum; "
-            "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
-            ConvergenceWarning,
-            stacklevel=level,
-        )
 
 
 class Fit(FitRecord):

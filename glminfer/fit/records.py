@@ -50,7 +50,7 @@ class Space:
         return M
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitRecord:
     """A fitted logistic GLM (n rows, p coefficients of which r are estimable and finite).
 
@@ -192,6 +192,14 @@ class FitRecord:
             self.with_rows()
             newdata = self.call["data"]
         return frames.to_pandas(newdata)
+
+    def __copy__(self) -> FitRecord:
+        """Itself: nothing of it changes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FitRecord:
+        """Itself: nothing of it changes."""
+        return self
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the rows, so that a pickle is small whatever the data were."""

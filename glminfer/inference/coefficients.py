@@ -184,7 +184,7 @@ def value(found: Sequence[Word], leaf: Leaf, functions: Functions, text: str) ->
         return _value(_tree(found, text), leaf, functions, text)
     except (RecursionError, MemoryError):
         raise InputError(
-            f"{text[:60]!r}… is too long an expression. Give the combination as a matrix with one column per coefficient."
+            f"{text[:60]!r}… is too long an expression. Give the combination as a matrix, one column per coefficient."
         ) from None
 
 

@@ -20,14 +20,18 @@ def reason(fit: FitRecord, j: int) -> str:
 
 
 def usable(fit: FitRecord, where: Iterable[int], term: str) -> tuple[list[int], dict[str, str]]:
-    """The columns of a term that have a finite estimate, and why each of the others has none."""
+    """The columns of a term that have a finite estimate, and why each of the others has none.
+
+    A term whose columns are all aliased adds nothing to a hypothesis; one that is all separated would be missing from it.
+    """
     where = list(where)
-    lost = {fit.columns[j]: reason(fit, j) for j in where if reason(fit, j)}
+    lost = {fit.columns[j]: why for j in where if (why := reason(fit, j))}
     kept = [j for j in where if fit.columns[j] not in lost]
-    if not kept:
-        told = "; ".join(lost.values()) or "it has no column"
-        way = f" {_ways_out(term)}" if any(fit.columns[j] not in fit.aliased for j in where) else ""
-        raise InputError(f"The term {term!r} has no coefficient with a finite estimate to test: {told}.{way}")
+    if not kept and not all(fit.columns[j] in fit.aliased for j in where):
+        raise InputError(
+            f"The term {term!r} has no coefficient with a finite estimate, so no standard error and no Wald test: "
+            f"{'; '.join(lost.values())}. {_ways_out(term)}"
+        )
     return kept, lost
 
 

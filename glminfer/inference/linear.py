@@ -60,6 +60,8 @@ def read(fit: FitRecord, asked: Any, rhs: Any = None) -> Hypotheses:
         if rhs is not None:
             raise InputError("rhs= goes with a matrix; in a text write the right-hand side there, such as 'x1 = 0.5'.")
         found = _joined([_from_text(fit, text) for text in asked])
+        if not found.rows:
+            raise InputError(f"There is nothing left to test: {'; '.join(found.notes)}.")
     else:
         found = _from_matrix(fit, asked, rhs)
     refuse_lost(fit, found.L, found.rows)
@@ -78,7 +80,7 @@ def _joined(parts: Sequence[Hypotheses]) -> Hypotheses:
         np.vstack([part.L for part in parts]),
         np.concatenate([part.rhs for part in parts]),
         tuple(row for part in parts for row in part.rows),
-        ", ".join(part.text for part in parts),
+        ", ".join(part.text for part in parts if part.rows),
         tuple(note for part in parts for note in part.notes),
     )
 
@@ -87,7 +89,7 @@ def _from_text(fit: FitRecord, text: str) -> Hypotheses:
     text = " ".join(text.split())
     if not text:
         raise InputError("The hypothesis is an empty text. Write for example 'x1 = x2'.")
-    term = None if text in fit.columns else term_named(fit, text)
+    term = term_named(fit, text)
     return _of_term(fit, term) if term is not None else _of_equations(fit, text)
 
 
@@ -106,13 +108,13 @@ def term_named(fit: FitRecord, text: str) -> str | None:
 
 
 def _of_term(fit: FitRecord, name: str) -> Hypotheses:
-    """All coefficients of a term that have a finite estimate are zero."""
+    """All coefficients of a term that have a finite estimate are zero; none if all are aliased."""
     where = fit.design.terms[name]
     kept, lost = usable(fit, range(where.start, where.stop), name)
     L = np.eye(len(fit.columns))[kept]
     rows = tuple(f"{fit.columns[j]} = 0" for j in kept)
     without = f" (without {', '.join(lost)})" if lost else ""
-    notes = tuple(f"{name}: {told} and is not tested" for told in lost.values())
+    notes = tuple(f"{told} and is not tested" for told in lost.values())
     return Hypotheses(L, np.zeros(len(kept)), rows, f"{name} = 0{without}", notes)
 
 

@@ -85,6 +85,7 @@ def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
     """Gradient descent: a fixed step, or backtracking until Armijo's condition holds (10)."""
     size = control.step_size or 1.0
     value, slope = problem(theta)
+    left = np.inf
     for k in range(1, control.limit(100_000) + 1):
         trial, value, slope, used = _downhill(problem, theta, (value, slope), size, control)
         if used == 0.0:
@@ -92,8 +93,11 @@ def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
         theta, size = trial, control.step_size or 2.0 * used
         largest = float(np.abs(np.linalg.solve(problem.A.T, slope)).max(initial=0.0)) * problem.total
         problem.record_known(-value * problem.total, largest, used)
-        if k % _LOOK_EVERY == 0 and problem.decrement(theta) <= _enough(value * problem.total, control) / 2:
-            break
+        if k % _LOOK_EVERY == 0:
+            before, left = left, problem.decrement(theta)
+            blind = left <= _enough(value * problem.total, control) / 2 and left > before / 2
+            if blind or left <= max(_CLOSE, control.tol) / 2:
+                break
     return theta
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.errors import Status, checked_keywords
+from glminfer.errors import InputError, Status, checked_keywords
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array, Terms
 
@@ -66,6 +67,17 @@ class Control:
     max_iter: int | None = None
     max_halvings: int = 40
     step_size: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no solver can use."""
+        for name, least in (("max_iter", 1), ("max_halvings", 0)):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and value >= least):
+                raise InputError(f"{name}={value!r} must be a whole number, {least} or more.")
+        for name in ("tol", "step_size"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Real) and value > 0):
+                raise InputError(f"{name}={value!r} must be a number greater than 0.")
 
     def limit(self, default: int) -> int:
         """The iteration limit, or a solver's default."""

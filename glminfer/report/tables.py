@@ -141,6 +141,9 @@ def glance(fit: FitRecord) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+_AUGMENTED = (".fitted", ".se_fit", ".prob", ".resid", ".hat", ".std_resid", ".cooksd")
+
+
 @checked_keywords
 def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     """What does the fit say about each row? The data with fitted values and diagnostics.
@@ -154,7 +157,8 @@ def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     -------
     DataFrame
         The columns of the data and .fitted (link), .se_fit, .prob, .resid (deviance), .hat (23), .std_resid (deviance)
-        (25), .cooksd (24). Rows that were not used keep their place with NaN.
+        (25), .cooksd (24). Rows that were not used keep their place with NaN. Columns of these names that the data
+        have from another fit are replaced.
 
     Examples
     --------
@@ -170,8 +174,7 @@ def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     if newdata is None:
         columns[".resid"] = row_residuals(fit, "deviance")
         columns |= {f".{name}": values for name, values in influence(fit).items()}
-        frame = fit.frame()
-    else:
-        frame = fit.frame(newdata)
+    frame = fit.frame(newdata)
+    frame = frame.drop(columns=[name for name in _AUGMENTED if name in frame])
     made = {name: spread(values, found.keep, found.n) for name, values in columns.items()}
     return pd.concat([frame, pd.DataFrame(made, index=frame.index)], axis=1)

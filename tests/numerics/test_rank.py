@@ -116,7 +116,7 @@ def same_fit(fit: gi.Fit, plain: gi.Fit, rtol: float = 1e-8) -> None:
     assert fit.rank == plain.rank
     assert fit.df_resid == plain.df_resid
     np.testing.assert_allclose(fit.loglik, plain.loglik, rtol=1e-12)
-    np.testing.assert_allclose(fit.predict(), plain.predict(), rtol=rtol)
+    np.testing.assert_allclose(fit.predict().dropna(), plain.predict(), rtol=rtol)
     kept = [name for name in fit.columns if name not in fit.aliased]
     if kept == list(plain.columns):
         np.testing.assert_allclose(fit.coef[kept], plain.coef, rtol=rtol)
@@ -185,7 +185,7 @@ def test_an_unused_category_and_one_lost_to_missing_rows() -> None:
     same_fit(gi.logit("y ~ a + g", unused), gi.logit("y ~ a + g", data))
     lost = data.assign(a=data.a.where(data.g != "z"))
     fit = gi.logit("y ~ a + g", lost)
-    assert list(fit.columns) == ["Intercept", "g[T.y]", "a"] or list(fit.columns) == ["Intercept", "a", "g[T.y]"]
+    assert list(fit.columns) == ["Intercept", "a", "g[T.y]"]
     assert any("'z' has no rows and is left out" in note for note in fit.notes)
     same_fit(fit, gi.logit("y ~ a + g", data[data.g != "z"]))
 
@@ -197,7 +197,7 @@ def test_more_columns_than_rows() -> None:
         gi.logit("y ~ .", data)
 
 
-# scale and shift: the fit of the standardised columns -------------------------------------------------------------------
+# scale and shift: the fit of the standardised columns -----------------------------------------------------------------
 
 
 def against_standardised(x: np.ndarray, y: np.ndarray, link: str = "logit", **more: np.ndarray) -> None:

@@ -1,0 +1,40 @@
+"""Where the user called: the names a formula may use as functions, and the line a warning points at."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+from typing import Any
+
+from glminfer.errors import ConvergenceWarning, SeparationWarning, Status, counted
+from glminfer.fit.records import FitRecord
+
+
+def names_around() -> dict[str, Any]:
+    """Names visible where the user called."""
+    frame, _ = _outside()
+    return {**frame.f_globals, **frame.f_locals}
+
+
+def _outside() -> tuple[FrameType, int]:
+    """The first frame outside this package, and how many levels it is above the caller of this function."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "glminfer":
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
+def warn_about(fit: FitRecord) -> None:
+    """Warn of infinite estimates or an unfinished fit."""
+    _, level = _outside()  # the warning points at the line of the user
+    if fit.status is Status.SEPARATED:
+        warnings.warn(fit.separation, SeparationWarning, stacklevel=level)
+    elif fit.status is Status.LIMIT:
+        warnings.warn(
+            f"{Status.LIMIT.sentence[:-1]} ({counted(fit.n_iter, 'iteration')} of {fit.solver!r}). "
+            "The estimates are not the maximum; "
+            "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
+            ConvergenceWarning,
+            stacklevel=level,
+        )
