@@ -25,6 +25,7 @@ from glminfer.models import Fit, glm, logit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.report.crosscheck import crosscheck
+from glminfer.report.plots import plot_coefficients, plot_profile
 from glminfer.report.summary import summary
 from glminfer.report.tables import augment, glance, tidy
 
@@ -55,6 +56,8 @@ __all__ = [
     "lincom",
     "logit",
     "lr_test",
+    "plot_coefficients",
+    "plot_profile",
     "predict",
     "profile",
     "residuals",

@@ -382,6 +382,24 @@ def test_a_spline_outside_its_training_range(trials):
     assert eta[1] - eta[0] == pytest.approx(eta[2] - eta[1])  # natural splines go on in a straight line
 
 
+def test_formulas_on_several_lines(trials):
+    fit = gi.logit(
+        """y ~ x
+             + g
+             + I(z ** 2)""",
+        trials,
+    )
+    assert fit.coef.index.tolist() == ["Intercept", "x", "g[T.v]", "g[T.w]", "I(z ** 2)"]
+    assert "Formula           y ~ x + g + I(z ** 2)" in str(fit)
+
+
+def test_intervals_as_categories(trials):
+    frame = trials.assign(bin=pd.cut(trials.x, [-9, 0, 1, 9]))
+    fit = gi.logit("y ~ bin", frame)
+    assert fit.coef.index.tolist() == ["Intercept", "bin[T.(0, 1]]", "bin[T.(1, 9]]"]
+    assert fit.predict(frame.head(3)).equals(fit.predict().head(3))
+
+
 def test_lambdas_and_conditionals_are_plain_python(trials):
     assert np.array_equal(slopes("y ~ np.where(x > 0, x, 0)", trials), slopes("y ~ I(x * (x > 0))", trials))
 
@@ -548,6 +566,24 @@ def test_unknown_links_solvers_and_controls(trials):
         gi.logit("y ~ x", trials, solver="newtn")
     with pytest.raises(gi.InputError, match=r"control=50 is not a gi.Control; write control=gi.Control\(max_iter=50\)"):
         gi.logit("y ~ x", trials, control=50)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "says"),
+    [
+        ({"max_iter": 0}, "max_iter=0 must be a whole number, 1 or more."),
+        ({"max_iter": 2.5}, "max_iter=2.5 must be a whole number, 1 or more."),
+        ({"max_halvings": -1}, "max_halvings=-1 must be a whole number, 0 or more."),
+        ({"tol": 0}, "tol=0 must be a number greater than 0."),
+        ({"tol": "small"}, "tol='small' must be a number greater than 0."),
+        ({"tol": np.nan}, "tol=nan must be a number greater than 0."),
+        ({"step_size": -0.1}, "step_size=-0.1 must be a number greater than 0."),
+    ],
+)
+def test_controls_that_cannot_be(knobs, says):
+    with pytest.raises(gi.InputError) as caught:
+        gi.Control(**knobs)
+    assert str(caught.value) == says
 
 
 # same tests, any coding ----------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Fits travel: small pickles that work in a fresh process, rows given back by with_data, fits on several threads."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -163,6 +164,15 @@ except gi.FormulaError as error:
     assert table == "['Intercept', 'doubled(x)', 'z']"
     assert error.startswith("The formula calls the function 'doubled', which did not come along with the pickled fit: ")
     assert error.endswith("Define it in a module that can be imported in both places.")
+
+
+def test_copies_keep_their_rows_and_fits_can_be_keys(trials):
+    fit, other = gi.logit("y ~ x", trials), gi.logit("y ~ x", trials)
+    assert copy.copy(fit) is copy.deepcopy(fit) is fit
+    assert {fit: "one", other: "other"}[fit] == "one"
+    assert fit == fit
+    assert fit in [other, fit]
+    assert fit != other
 
 
 # rows needed ---------------------------------------------------------------------------------------------------------

@@ -42,8 +42,9 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     _, sample = fit.with_rows()
     ways = groupings(fit, cluster)
     root = bread_root(fit)
+    made: tuple[str, ...] = ()
     if len(ways) == 1:
-        found, made = KINDS[kind](fit, ways[0], root), ()
+        found = KINDS[kind](fit, ways[0], root)
     else:
         total = sum(sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0))
         matrix, made = _usable(fit, np.asarray(total), root)
@@ -66,7 +67,7 @@ def _few(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[str, ..
     fewest = min(ways, key=lambda way: way.count)
     G, said = fewest.count, f"{counted(fewest.count, 'cluster')} of {fewest.name}"
     notes = []
-    if G < fit.rank and len(ways) == 1:
+    if fit.rank > G and len(ways) == 1:
         notes.append(
             f"{said} for {counted(fit.rank, 'coefficient')}: the covariance has rank {G - 1} at most, so no more than "
             f"{counted(G - 1, 'coefficient')} can be tested at once"
@@ -87,16 +88,16 @@ def _usable(fit: FitRecord, K: Array, root: Array) -> tuple[Array, tuple[str, ..
     count = int((values < -1e-12 * np.abs(values).max(initial=0.0)).sum())
     if not count:
         return K, ()
-    what = f"the multiway covariance has {counted(count, 'negative eigenvalue')} (smallest {values.min():.2g} times the model's)"
+    what = f"the multiway covariance has {counted(count, 'negative eigenvalue')}"
+    what += f" (smallest {values.min():.2g} times the model's)"
     along = fit.T @ root
-    lost = [
-        name
-        for name, variance, finite in zip(fit.columns, np.einsum("pr,rs,ps->p", along, K, along), fit.finite, strict=True)
-        if finite and variance < 0
-    ]
+    negative = np.einsum("pr,rs,ps->p", along, K, along) < 0
+    lost = [name for name, wrong in zip(fit.columns, negative & fit.finite, strict=True) if wrong]
     if not lost:
-        return K, (f"{what}: a combination of coefficients may have no standard error; more clusters are needed",)
-    note = f"{what}; set to zero, because the variance of {', '.join(lost)} was negative: do not rely on these errors"
+        return K, (
+            f"{what} {size}: a combination of coefficients may have no standard error; more clusters are needed",
+        )
+    note = f"{what}, set to zero because the variance of {', '.join(lost)} was negative: do not rely on it"
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, (note,)
 
 
@@ -147,8 +148,8 @@ def _inflated(
 ) -> tuple[Array, Leverages]:
     """Σ over some clusters of the outer product of (I - M_g)^(-power) C'u_g, where M_g = C'Z'WSZ C.
 
-    M_g (r, r) has the eigenvalues of the hat matrix H_gg of the cluster's rows, and Z̃'(I - Z̃Z̃')^(-q) = (I - Z̃'Z̃)^(-q)Z̃',
-    so no matrix is as large as a cluster. Where an eigenvalue is 1 the cluster alone decides a direction: its
+    M_g (r, r) has the eigenvalues of the hat matrix H_gg of the cluster's rows, and
+    A'(I - AA')^(-q) = (I - A'A)^(-q)A', so no matrix is as large as a cluster. Where an eigenvalue is 1 the cluster alone decides a direction: its
     score there is zero, and the generalised inverse leaves it out.
     """
     rows, _ = fit.with_rows()

@@ -22,7 +22,7 @@ def reason(fit: FitRecord, j: int) -> str:
 def usable(fit: FitRecord, where: Iterable[int], term: str) -> tuple[list[int], dict[str, str]]:
     """The columns of a term that have a finite estimate, and why each of the others has none.
 
-    A term whose columns are all aliased adds nothing to a hypothesis; one that is all separated would be missing from it.
+    A term whose columns are all aliased adds nothing to a hypothesis; one that is all separated would be missing in it.
     """
     where = list(where)
     lost = {fit.columns[j]: why for j in where if (why := reason(fit, j))}

@@ -76,13 +76,13 @@ def profile(fit: FitRecord, term: str) -> pd.DataFrame:
     >>> bool(curve.zeta.is_monotonic_increasing)
     True
     """
-    refuse_penalised(fit, "profile")
+    low, high = profile_ends(fit, term, _CURVE_LEVEL)
     functional, shift = _functional(fit, term)
     where = free_stage(fit)
-    low, high = both_ends(fit, functional[None], float(critical(_CURVE_LEVEL, np.array(np.inf))), ROOTS["profile"])
     centre = float(functional @ where.estimate)
     half = _CURVE_POINTS // 2
-    values = np.concatenate([np.linspace(low[0], centre, half + 1), np.linspace(centre, high[0], half + 1)[1:]])
+    left, right = np.linspace(low - shift, centre, half + 1), np.linspace(centre, high - shift, half + 1)
+    values = np.concatenate([left, right[1:]])
     tangent = np.linalg.solve(where.metric, functional)
     points = where.estimate + np.outer((values - centre) / (functional @ tangent), tangent)
     space = complement(where, functional[None])
@@ -90,6 +90,15 @@ def profile(fit: FitRecord, term: str) -> pd.DataFrame:
     lost = np.maximum(2 * (max(h.loglik for h in held) - np.array([h.loglik for h in held])), 0.0)
     zeta = np.sign(values - centre) * np.sqrt(lost)
     return pd.DataFrame({"value": values + shift, "zeta": zeta, "deviance": fit.deviance + lost})
+
+
+def profile_ends(fit: FitRecord, term: str, level: float) -> tuple[float, float]:
+    """The profile interval of a coefficient or linear combination with a finite estimate."""
+    refuse_penalised(fit, "profile")
+    functional, shift = _functional(fit, term)
+    target = float(critical(level, np.array(np.inf)))
+    low, high = both_ends(fit, functional[None], target, ROOTS["profile"])
+    return float(low[0]) + shift, float(high[0]) + shift
 
 
 def _functional(fit: FitRecord, term: str) -> tuple[Array, float]:

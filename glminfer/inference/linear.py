@@ -298,7 +298,7 @@ def _from_frame(fit: FitRecord, asked: pd.DataFrame) -> Array:
     L = np.zeros((len(asked), len(fit.columns)))
     for name in asked.columns:
         if name not in fit.columns:
-            raise unknown_name(fit, str(name), "the columns of the matrix")
+            raise unknown_name(fit, str(name), str(name))
         L[:, fit.columns.index(name)] = _numbers(asked[name])[0]
     return L
 

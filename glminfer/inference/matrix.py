@@ -51,7 +51,8 @@ class Leverages:
         q = (along * (self.values * np.sqrt(self.inverse))[:, None, :]) @ np.swapaxes(self.vectors, 1, 2)
         squared = (q**2).sum(axis=2)
         crossed = (np.einsum("gqi,gqj->qij", q, q, optimize=True) ** 2).sum(axis=(1, 2))
-        return np.asarray((a - squared).sum(axis=0) ** 2 / ((a**2 - 2 * a * squared).sum(axis=0) + crossed))
+        with np.errstate(invalid="ignore"):  # no coefficient at all: 0/0
+            return np.asarray((a - squared).sum(axis=0) ** 2 / ((a**2 - 2 * a * squared).sum(axis=0) + crossed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Covariance:
 
 
 def root_of(variances: Array) -> Array:
-    """Standard errors; NaN where an indefinite (multiway) covariance gives a negative variance, 0 where rounding does."""
+    """Standard errors; NaN where a multiway covariance gives a negative variance, 0 where only rounding does."""
     rounding = -1e-12 * np.abs(variances).max(initial=0.0, where=np.isfinite(variances))
     known = np.where(variances < rounding, np.nan, np.maximum(variances, 0.0))
     return np.asarray(np.sqrt(known))

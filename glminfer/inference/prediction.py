@@ -126,7 +126,7 @@ def predict(
 
     Raises
     ------
-    DataError
+    InputError
         If a predictor column is absent or holds an unknown level.
 
     Examples

@@ -45,5 +45,7 @@ def _leverage_note(last: Array, kind: str) -> tuple[str, ...]:
     count = int(last[0]) if last.size else 0
     if not count:
         return ()
-    fits, adds = ("has leverage 1 (it fits itself", "adds") if count == 1 else ("have leverage 1 (they fit themselves", "add")
-    return (f"{counted(count, 'row')} {fits} exactly) and {adds} nothing to {kind}",)
+    fits = "row has leverage 1 (it fits itself exactly) and adds"
+    if count > 1:
+        fits = "rows have leverage 1 (they fit themselves exactly) and add"
+    return (f"{count:,} {fits} nothing to {kind}",)

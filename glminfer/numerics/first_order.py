@@ -104,13 +104,19 @@ def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
 def _downhill(
     problem: _Scaled, theta: Array, here: tuple[float, Array], size: float, control: Control
 ) -> tuple[Array, float, Array, float]:
-    """One gradient step from (value, slope): the new point, its value and slope, and the step used (0: none found)."""
+    """One gradient step from (value, slope): the new point, its value and slope, and the step used (0: none found).
+
+    Where the decrease asked for is lost in rounding, the slope decides in its place: on a parabola Armijo's condition
+    with constant 1/2 says that the step ends before the minimum along the line (Hager & Zhang 2005, SIAM J. Optim. 16).
+    """
     value, slope = here
     squared = float(slope @ slope)
+    rounding = 8 * _EPS * abs(value)
     for _ in range(control.max_halvings + 1):
         trial = theta - size * slope
         new_value, new_slope = problem(trial)
-        enough = new_value <= value - 0.5 * size * squared + 4 * _EPS * abs(value)
+        needed = 0.5 * size * squared
+        enough = new_value <= value - needed if needed > rounding else new_slope @ slope >= 0
         if control.step_size is not None or enough:
             return trial, new_value, new_slope, size
         size /= 2

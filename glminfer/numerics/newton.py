@@ -72,11 +72,11 @@ class Control:
         """Refuse what no solver can use."""
         for name, least in (("max_iter", 1), ("max_halvings", 0)):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and value >= least):
+            if value is not None and not (isinstance(value, Integral) and int(value) >= least):
                 raise InputError(f"{name}={value!r} must be a whole number, {least} or more.")
         for name in ("tol", "step_size"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Real) and value > 0):
+            if value is not None and not (isinstance(value, Real) and float(value) > 0):
                 raise InputError(f"{name}={value!r} must be a number greater than 0.")
 
     def limit(self, default: int) -> int:

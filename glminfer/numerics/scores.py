@@ -51,7 +51,7 @@ def meat(block: Block, coef: Array, family: Family, covariance: Array, power: in
 def cluster_scores(block: Block, coef: Array, family: Family) -> Array:
     """Code and Σ w s z of each cluster present in the block, (k, 1 + r)."""
     score, _ = _weighted(block, coef, family)
-    codes, where = np.unique(block.groups, return_inverse=True)  # type: ignore[arg-type]
+    codes, where = np.unique(np.asarray(block.groups), return_inverse=True)
     return np.column_stack([codes, _scattered(score, where, len(codes), block.X)])
 
 
@@ -91,7 +91,7 @@ def moment_sums(rows: Grouped, coef: Array, family: Family, first: int, last: in
     """Score sums (G, r) and information (G, r, r) of the clusters with codes from ``first`` to ``last``."""
     r = len(coef)
     sums = _by_cluster(rows.map(cluster_moments, coef[None], family, first, last), first, last - first)
-    return sums[:, :r], sums[:, r:].reshape(-1, r, r)
+    return sums[:, :r], sums[:, r:].reshape(len(sums), r, r)
 
 
 def _by_cluster(parts: Array, first: int, count: int) -> Array:

@@ -64,7 +64,8 @@ def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
 
 
 def _shortened(formula: str) -> str:
-    """A formula with its middle left out where it would fill the page (``fit.formula`` has all of it)."""
+    """A formula on one line, its middle left out where it would fill the page (``fit.formula`` has all of it)."""
+    formula = " ".join(formula.split())
     if len(formula) <= _LONGEST_FORMULA:
         return formula
     pieces = formula.split(" + ")

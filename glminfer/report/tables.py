@@ -16,6 +16,7 @@ from glminfer.inference.limits import limits
 from glminfer.inference.placement import spread
 from glminfer.inference.prediction import link_values, probability
 
+
 @checked_keywords
 def tidy(
     fit: FitRecord,

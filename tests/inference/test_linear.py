@@ -23,7 +23,7 @@ def frame():
             "x1": rng.normal(size=N),
             "z.w": rng.normal(size=N),
             "my x": rng.normal(size=N),
-            "g": rng.choice(["a", "b", "12+ yrs", "6-11yrs", "a:b", "it's"], N),
+            "g": rng.choice(["a", "b", "0-5yrs", "12+ yrs", "6-11yrs", "a:b", "it's"], N),
             "h": rng.choice(["p", "q"], N),
             "exp": rng.normal(size=N),
         }
@@ -35,9 +35,6 @@ def frame():
 @functools.cache
 def fitted(formula):
     return gi.logit(formula, frame())
-
-
-BIG = 'y ~ x + x1 + Q("my x") + `z.w` + g + x:h + I(x ** 2) + np.log(abs(x1)) + poly(x, 3)'
 
 
 def row(formula, text):
@@ -56,7 +53,7 @@ def row(formula, text):
     [
         'y ~ x + x1 + Q("my x") + Q("z.w") + g + exp',
         "y ~ x:h + g:x1 + I(x ** 2) + np.log(abs(x1)) + exp(x)",
-        "y ~ poly(x, 3) + C(h, Sum):x + C(g, Treatment('b'))",
+        "y ~ poly(x, 3) + C(h, Sum):x1 + C(g, Treatment('b'))",
         "y ~ x*h*x1 - 1",
     ],
 )
@@ -79,14 +76,14 @@ def test_every_coefficient_is_found_by_its_own_name(formula):
         ("h[p] : x", "x:h[p]"),
         ("x : h[q]", "x:h[q]"),
         ("g[T.12+yrs]", "g[T.12+ yrs]"),
-        ("poly(x,3)[1]", "poly(x, 3)[1]"),
+        ("poly(exp,3)[1]", "poly(exp, 3)[1]"),
         ("((x1))", "x1"),
         ("+x1", "x1"),
         ("(Intercept)", "Intercept"),
     ],
 )
 def test_other_spellings(text, name):
-    formula = 'y ~ x1 + Q("my x") + g + x:h + I(x ** 2) + poly(x, 3)'
+    formula = 'y ~ x1 + Q("my x") + g + x:h + I(x ** 2) + poly(exp, 3)'
     assert row(formula, f"{text} = 1") == ({name: 1.0}, 1.0)
 
 
@@ -159,7 +156,7 @@ def test_terms():
     assert read(fit, "C(g)").rows == tuple(f"{name} = 0" for name in fit.columns[fit.design.terms["C(g)"]])
     assert len(read(fit, "h:x1").L) == 2
     assert read(fit, ["h", "x"]).text == "h = 0, x = 0"
-    assert read(fit, ["C( g )", "x = 2"]).rhs.tolist() == [0.0] * 5 + [2.0]
+    assert read(fit, ["C( g )", "x = 2"]).rhs.tolist() == [0.0] * 6 + [2.0]
     assert read(fitted("y ~ I(x ** 2)"), "I(x^2)").rows == ("I(x ** 2) = 0",)
     assert read(fitted("y ~ poly(x, 3)"), "poly(x,3)").L.shape == (3, 4)
 
@@ -168,8 +165,8 @@ def test_a_term_in_an_equation():
     with pytest.raises(gi.InputError) as caught:
         fitted("y ~ x + h*x1").wald_test("h = 0.5*h:x1")
     assert str(caught.value) == (
-        "'h' in 'h = 0.5*h:x1' is a term, not a coefficient (its coefficients: h[T.q]). Test it by itself, 'h', or in a "
-        "list, ['h', 'x = 0'], or write the coefficient that is meant."
+        "'h' in 'h = 0.5*h:x1' is a term, not a coefficient (its coefficients: h[T.q]). Test it by itself, 'h', or in "
+        "a list, ['h', 'x = 0'], or write the coefficient that is meant."
     )
 
 
@@ -193,7 +190,7 @@ def test_matrices():
         ([[0, 1, 0]], [1, 2], r"rhs= has 2 values, where the matrix has 1 row\."),
         ([[0, np.nan, 0]], None, "values that are not finite"),
         ([[0, 0, 0]], None, "'0 = 0' has no coefficient in it"),
-        (pd.DataFrame({"x2": [1]}), None, r"'x2' in 'the columns of the matrix' is neither .* Did you mean 'x1'\?"),
+        (pd.DataFrame({"x2": [1]}), None, r"'x2' is neither .* Did you mean 'x'\?"),
         (None, None, "None is not a hypothesis"),
         (3.0, None, r"3\.0 is not a hypothesis"),
         ([1, "x"], None, "is not a hypothesis"),
@@ -211,7 +208,7 @@ def test_matrices_that_cannot_be_read(matrix, rhs, told):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("x2 = 0", "'x2' in 'x2 = 0' is neither a coefficient nor a term of this fit. Did you mean 'x1'?"),
+        ("x2 = 0", "'x2' in 'x2 = 0' is neither a coefficient nor a term of this fit. Did you mean 'x'?"),
         ("C(race)[T.2]", "'C(race)[T.2]' is neither a coefficient nor a term of this fit."),
         (
             "x1 + h[T.z] = 0",
@@ -252,7 +249,7 @@ def test_texts_that_cannot_be_read(text, told):
 def test_a_sum_of_very_many_coefficients():
     fit = fitted("y ~ x + x1")
     assert row("y ~ x + x1", " + ".join(["x"] * 300))[0] == {"x": 300.0}
-    with pytest.raises(gi.InputError, match="is too long an expression. Give the combination as a matrix"):
+    with pytest.raises(gi.InputError, match=r"is too long an expression\. Give the combination as a matrix"):
         fit.wald_test(" + ".join(["x"] * 20_000))
 
 
@@ -269,8 +266,8 @@ def test_aliased_coefficients():
     with pytest.raises(gi.InputError) as caught:
         dependent().wald_test("c = x")
     assert str(caught.value) == (
-        "'c = x' is about a coefficient without an estimate of its own: c is aliased (c = x + x1). Ask about the columns "
-        "that were kept."
+        "'c = x' is about a coefficient without an estimate of its own: c is aliased (c = x + x1). Ask about the "
+        "columns that were kept."
     )
     with pytest.raises(gi.InputError, match=r"There is nothing left to test: c is aliased \(c = x \+ x1\)"):
         dependent().wald_test("c")
@@ -313,8 +310,8 @@ def test_a_separated_coefficient():
         fit.wald_test(f"{gone} = x")
     assert str(caught.value) == (
         f'"{gone} = x" has no finite estimate, so no standard error and no Wald test: {gone} is separated. '
-        "fit.lr_test(\"C(g, Treatment('a'))\") compares likelihoods, which are finite, and penalty=gi.Firth() in the fit "
-        "gives finite estimates."
+        "fit.lr_test(\"C(g, Treatment('a'))\") compares likelihoods, which are finite, and penalty=gi.Firth() in the "
+        "fit gives finite estimates."
     )
     with pytest.raises(gi.InputError, match="no finite estimate"):
         fit.lincom(gone)
@@ -339,5 +336,5 @@ def test_a_finite_combination_of_separated_coefficients():
     assert mean.estimate == pytest.approx(gi.logit("y ~ x + g", data[data.g != "c"]).coef["Intercept"], rel=1e-8)
     with pytest.raises(gi.InputError, match="has no finite estimate"):
         fit.lincom(f"{b} + {a}")
-    with pytest.raises(gi.InputError, match="The term .* has no coefficient with a finite estimate"):
+    with pytest.raises(gi.InputError, match=r"The term .* has no coefficient with a finite estimate"):
         fit.wald_test("C(g, Treatment('c'))")

@@ -181,6 +181,20 @@ def test_tables_are_the_users_to_change(fit):
     assert (fit.coef != 0).all()
 
 
+def test_intervals_of_the_budworm_experiment():
+    frame = pd.DataFrame(
+        {
+            "sex": ["M"] * 6 + ["F"] * 6,
+            "ldose": [*range(6), *range(6)],
+            "dead": [1, 4, 9, 13, 18, 20, 0, 2, 6, 10, 12, 16],
+        }
+    )
+    table = gi.logit("cbind(dead, 20 - dead) ~ sex + ldose - 1", frame).tidy()
+    assert table.term.tolist() == ["sex[F]", "sex[M]", "ldose"]
+    wald = [[-4.3914, -2.5549], [-3.1280, -1.6168], [0.8073, 1.3211]]
+    assert np.allclose(table[["conf_low", "conf_high"]], wald, rtol=0, atol=5.1e-5)
+
+
 # glance --------------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +292,15 @@ def test_augment_keeps_dropped_rows_in_their_place(trials):
     assert table[AUGMENT].isna().all(axis=1).equals(~used)
     exact = gi.logit("y ~ x + g", frame[used]).augment()
     assert np.allclose(table.loc[used, AUGMENT], exact[AUGMENT], rtol=1e-9)
+
+
+def test_augment_replaces_the_columns_of_another_fit(trials):
+    first = gi.logit("y ~ x", trials).augment()
+    second = gi.logit("y ~ z", first)
+    fresh = gi.logit("y ~ z", trials)
+    assert second.augment().equals(fresh.augment())
+    assert second.augment(first).equals(fresh.augment(trials))
+    assert first.columns.is_unique
 
 
 def test_augment_carries_columns_a_model_could_not_use(trials):

@@ -1,0 +1,121 @@
+"""Time glminfer beside the peers that are installed, on the same data, in one process: ``python compare.py [--quick]``.
+
+Every package may use one BLAS thread; only glminfer works on rows in threads of its own, so it is timed with one
+processor and with all of them. The repeats of the Python packages are interleaved, so that a change in the load of the
+machine meets them all; R follows at once, with the data handed over in files and the clock running inside R.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
+    os.environ[_name] = "1"  # before numpy is imported
+
+import argparse
+import gc
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+from peers import PYTHON, Answer, Timed, glminfer, has_r, installed, run_r
+from scenarios import Scenario, mixed, numeric
+
+FULL = (lambda: mixed(), lambda: numeric(1_000_000, 20, 5), lambda: numeric(100_000, 200))
+QUICK = (lambda: mixed(repeats=20), lambda: numeric(50_000, 20), lambda: numeric(5_000, 100))
+
+
+def timed(runs: dict[str, Timed], repeats: int) -> tuple[dict[str, list[float]], dict[str, Answer]]:
+    """Seconds of each repeat, after one run of each to warm up, and what each package answered."""
+    answers = {name: run() for name, run in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            gc.collect()
+            start = perf_counter()
+            run()
+            seconds[name].append(perf_counter() - start)
+    return seconds, answers
+
+
+def compared(scenario: Scenario, with_r: bool) -> pd.DataFrame:
+    """One row per package: median seconds, spread, ratio to glminfer, largest relative differences from glminfer."""
+    cores = len(os.sched_getaffinity(0))
+    own = {f"glminfer, {_threads(count)}": glminfer(scenario, count) for count in sorted({cores, 1}, reverse=True)}
+    runs = own | {name: peer(scenario) for name, (module, peer) in PYTHON.items() if installed(module)}
+    seconds, answers = timed(runs, scenario.repeats)
+    if with_r:
+        name = "R glm + summary, formula"
+        seconds[name], answers[name], _ = run_r(scenario, scenario.repeats)
+    ours = next(iter(answers))
+    return pd.DataFrame(
+        {
+            "median": {name: _duration(np.median(values)) for name, values in seconds.items()},
+            "fastest": {name: _duration(min(values)) for name, values in seconds.items()},
+            "slowest": {name: _duration(max(values)) for name, values in seconds.items()},
+            "ratio": {name: f"{np.median(values) / np.median(seconds[ours]):.1f}" for name, values in seconds.items()},
+            "coef differs": {name: _difference(answer[0], answers[ours][0]) for name, answer in answers.items()},
+            "SE differs": {name: _difference(answer[1], answers[ours][1]) for name, answer in answers.items()},
+        }
+    )
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{1000 * seconds:.2f} ms" if seconds < 0.1 else f"{seconds:.2f} s"
+
+
+def _difference(theirs: np.ndarray | None, ours: np.ndarray | None) -> str:
+    """The largest difference, relative to the larger of the estimate and a tenth of the largest one."""
+    if theirs is None or ours is None:
+        return "–"
+    scale = np.maximum(np.abs(ours), np.abs(ours).max() / 10)
+    return f"{np.max(np.abs(theirs - ours) / scale):.0e}"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table that reads well as text and in a document."""
+    rows = [["", *table.columns], *([name, *row] for name, row in zip(table.index, table.to_numpy(), strict=True))]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    rows.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    cells = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def machine() -> str:
+    """Processor, system, load and versions."""
+    info = Path("/proc/cpuinfo")
+    found = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+    packages = ["numpy", "scipy", "pandas", "patsy", "statsmodels", "glum", "scikit-learn"]
+    modules = {"scikit-learn": "sklearn"}
+    listed = [f"{name} {version(name)}" for name in packages if installed(modules.get(name, name))]
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return (
+        f"{found[0] if found else platform.processor()}, {len(os.sched_getaffinity(0))} processors; load {load}\n"
+        f"Python {platform.python_version()}, {', '.join(listed)}; one BLAS thread"
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--quick", action="store_true", help="smaller data, a few seconds in all")
+    options.add_argument("--no-r", action="store_true", help="leave R out")
+    chosen = options.parse_args()
+    print(machine())
+    absent = [name for name, (module, _) in PYTHON.items() if not installed(module)]
+    print("Skipped, not installed:", "; ".join(absent + ([] if has_r() else ["R"])) or "none", end="\n\n")
+    for make in QUICK if chosen.quick else FULL:
+        scenario = make()
+        print(f"{scenario.name}, {scenario.n_coefficients} coefficients, {scenario.repeats} repeats", flush=True)
+        print(markdown(compared(scenario, has_r() and not chosen.no_r)), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
