@@ -94,9 +94,7 @@ def _usable(fit: FitRecord, K: Array, root: Array) -> tuple[Array, tuple[str, ..
     negative = np.einsum("pr,rs,ps->p", along, K, along) < 0
     lost = [name for name, wrong in zip(fit.columns, negative & fit.finite, strict=True) if wrong]
     if not lost:
-        return K, (
-            f"{what} {size}: a combination of coefficients may have no standard error; more clusters are needed",
-        )
+        return K, (f"{what}: a combination of coefficients may have no standard error; more clusters are needed",)
     note = f"{what}, set to zero because the variance of {', '.join(lost)} was negative: do not rely on it"
     return (vectors * np.maximum(values, 0.0)) @ vectors.T, (note,)
 
@@ -149,8 +147,8 @@ def _inflated(
     """Σ over some clusters of the outer product of (I - M_g)^(-power) C'u_g, where M_g = C'Z'WSZ C.
 
     M_g (r, r) has the eigenvalues of the hat matrix H_gg of the cluster's rows, and
-    A'(I - AA')^(-q) = (I - A'A)^(-q)A', so no matrix is as large as a cluster. Where an eigenvalue is 1 the cluster alone decides a direction: its
-    score there is zero, and the generalised inverse leaves it out.
+    A'(I - AA')^(-q) = (I - A'A)^(-q)A', so no matrix is as large as a cluster. Where an eigenvalue is 1 the cluster
+    alone decides a direction: its score there is zero, and the generalised inverse leaves it out.
     """
     rows, _ = fit.with_rows()
     u, information = scores.moment_sums(rows.grouped(way.codes), fit.working, fit.family, *part)

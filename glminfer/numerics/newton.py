@@ -217,7 +217,8 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
     with np.errstate(invalid="ignore"):
         gain = terms.loglik - old
         needed = _ARMIJO * state.size[active] * state.decrement[active] ** 2
-        good = (gain + slack >= needed) & np.isfinite(terms.score).all(axis=1)
+        near = state.decrement[active] < _ROUNDING  # the gain is below the rounding of the sum: nothing to judge by
+        good = (near | (gain + slack >= needed)) & np.isfinite(terms.score).all(axis=1)
     _accept(state, active[good], trial[good], terms.take(np.flatnonzero(good)))
     bad = active[~good]
     state.size[bad] /= 2

@@ -78,7 +78,7 @@ def _statsmodels(fit: FitRecord, rows: np.ndarray, columns: np.ndarray) -> tuple
         var_weights=sample.weights[rows],
         offset=sample.offset[rows],
     )
-    result = model.fit(tol=1e-14, maxiter=200)
+    result = model.fit(tol_criterion="params", atol=0.0, rtol=1e-11, maxiter=200)
     params, errors = np.full((2, len(fit.values)), np.nan)
     params[columns], errors[columns] = result.params, result.bse
     return params, errors

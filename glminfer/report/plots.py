@@ -88,7 +88,7 @@ def plot_coefficients(
     _frame(axes, named, terms, exponentiate)
     axes.set_xlabel("odds ratio" if exponentiate else "coefficient (log odds)")
     if len(named) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(named))
     return axes
 
 
