@@ -18,6 +18,7 @@ from glminfer.inference.hypotheses import lincom, wald_test
 from glminfer.inference.intervals import confint
 from glminfer.inference.likelihood import lr_test, score_test
 from glminfer.inference.limits import profile
+from glminfer.inference.multiplicity import adjust, simultaneous
 from glminfer.inference.nonlinear import delta
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
@@ -44,6 +45,7 @@ __all__ = [
     "SeparationWarning",
     "Status",
     "add1",
+    "adjust",
     "anova",
     "augment",
     "confint",
@@ -63,6 +65,7 @@ __all__ = [
     "residuals",
     "score",
     "score_test",
+    "simultaneous",
     "summary",
     "tidy",
     "vcov",

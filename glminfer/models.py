@@ -29,6 +29,7 @@ from glminfer.inference import (
     intervals,
     likelihood,
     limits,
+    multiplicity,
     nonlinear,
     prediction,
     steps,
@@ -257,6 +258,7 @@ class Fit(FitRecord):
     confint = intervals.confint
     wald_test = hypotheses.wald_test
     lincom = hypotheses.lincom
+    simultaneous = multiplicity.simultaneous
     delta = nonlinear.delta
     predict = prediction.predict
     residuals = diagnostics.residuals
@@ -365,4 +367,4 @@ class Fit(FitRecord):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return summary.as_html(self)
+        return summary.summary(self).html

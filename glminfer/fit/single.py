@@ -99,17 +99,21 @@ def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
     if method.penalty is not None:  # exists whatever the data; starts at zero, which no separation can spoil
         return Summit(rows, method.penalty.maximise(rows, fam, np.zeros(len(start)), method.control))
-    solution = solve(rows, fam, method, start)
-    if exists(rows, fam, solution):
-        return Summit(rows, solution)
-    apart = _separation(rows, fam, solution)
+    scout = solve(rows, fam, _scouting(method), start)
+    apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
     if apart is None:
-        return Summit(rows, _resumed(rows, fam, method, solution))
+        newton = method.solver == "newton"
+        return Summit(rows, _resumed(rows, fam, method, scout) if newton else solve(rows, fam, method, start))
     mask, cone = apart
     kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
     inner = learn_basis(kept, len(start), None)
     kept = kept.with_X(inner.columns(rows.whole.X))
     return Summit(kept, solve(kept, fam, method, np.zeros(inner.rank)), inner, cone, mask)
+
+
+def _scouting(method: Method) -> Method:
+    """Newton tells soon whether there is a maximum; a first-order method would walk for ever along a separation."""
+    return method if method.solver == "newton" else Method(method.link)
 
 
 def _start(basis: Basis, fam: Family, sample: Sample) -> Array:

@@ -123,8 +123,8 @@ def _sum_coded(fit: FitRecord) -> list[_Tested]:
     found = []
     for term in names:
         rows = back[[j for j in term_names.columns_of(fit, [term]) if back[j].any()]]
-        size = np.abs(rows) @ np.abs(null).max(axis=1, initial=0.0)
-        finite = not null.size or (np.abs(rows @ null).max(axis=1, initial=0.0) <= 1e-8 * size).all()
+        size = (np.abs(rows) / where.scale).sum(axis=1) * (np.abs(null) * where.scale[:, None]).max(initial=0.0)
+        finite = not null.size or (np.abs(rows @ null).max(axis=1, initial=0.0) <= 1e-9 * size).all()
         found.append(_Tested(term, len(rows), rows @ inner if finite else None))
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,9 @@ from glminfer.inference.covariance import covariance
 from glminfer.inference.distributions import critical, f_tail, two_sided
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.linear import Hypotheses, read
-from glminfer.inference.matrix import Covariance, bread_root
+from glminfer.inference.matrix import Covariance
+from glminfer.inference.quadratic import Joint, quadratic, refuse_contradictions
 from glminfer.numerics.blocks import Array
-
-_SAME = 1e-10  # singular value, relative to the largest, below which a hypothesis repeats others
-_FLAT = 1e-12  # eigenvalue of a covariance, relative to the largest, that is rounding of zero
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """A quadratic form of several estimates: its value, its degrees of freedom, and how many hypotheses differ."""
-
-    wald: float
-    df: int
-    independent: int
 
 
 @checked_keywords
@@ -81,8 +69,8 @@ def wald_test(
     asked = read(fit, hypothesis, rhs)
     chosen = covariance(fit, cov, cluster)
     L = asked.L @ fit.T
-    contradictions(fit, L, asked)
-    found = quadratic(fit, L, L @ fit.working - asked.rhs, chosen.matrix)
+    refuse_contradictions(fit, L, asked.rhs, asked.rows)
+    found = quadratic(fit, L, asked.rhs, chosen.matrix)
     denominator = _denominator(L, chosen, found, dof)
     exact = np.isinf(denominator)
     scaled = found.wald / found.df if found.df else np.nan
@@ -187,45 +175,6 @@ def _denominator(L: Array, chosen: Covariance, found: Joint, dof: float | None) 
     """Denominator degrees of freedom: of the one combination, or of the covariance for several."""
     alone = found.independent == 1
     return float(reference_dof(L[:1], chosen, dof if alone or dof is not None else chosen.dof)[0])
-
-
-def quadratic(fit: FitRecord, L: Array, gap: Array, V: Array) -> Joint:
-    """W = gap'(L V L')⁻gap for combinations L (q, r) of working coefficients (40).
-
-    The combinations are first made independent with unit variance under the inverse information. What is inverted is
-    then their covariance in units that depend neither on the scale of the columns nor on how the hypotheses are
-    written, also when it is singular, as with fewer clusters than hypotheses.
-    """
-    if not np.isfinite(V).all():
-        return Joint(float("nan"), 0, len(L))
-    left, size, singular, rank = _whitened(fit, L)
-    whitening = (left[:, :rank] / singular[:rank]).T / size
-    z, M = whitening @ gap, whitening @ (L @ V @ L.T) @ whitening.T
-    variances, axes = np.linalg.eigh(M)
-    kept = variances > _FLAT * variances.max(initial=0.0)
-    return Joint(float(((axes.T @ z)[kept] ** 2 / variances[kept]).sum()), int(kept.sum()), rank)
-
-
-def _whitened(fit: FitRecord, L: Array) -> tuple[Array, Array, Array, int]:
-    """Left singular vectors, row sizes, singular values and rank of L C, with C C' the inverse information."""
-    B = L @ bread_root(fit)
-    size = np.linalg.norm(B, axis=1)
-    left, singular, _ = np.linalg.svd(B / size[:, None], full_matrices=True)
-    return left, size, singular, int((singular > _SAME * singular.max(initial=0.0)).sum())
-
-
-def contradictions(fit: FitRecord, L: Array, asked: Hypotheses) -> None:
-    """Refuse hypotheses that cannot hold together, such as x = 0 and x = 1."""
-    if len(L) == 1 or not np.isfinite(fit.working_covariance).all():
-        return
-    left, size, _, rank = _whitened(fit, L)
-    repeated = left[:, rank:]
-    unmet = repeated.T @ (asked.rhs / size)
-    wrong = np.abs(unmet) > 1e-8 * np.abs(asked.rhs / size).max(initial=0.0)
-    if wrong.any():
-        involved = np.abs(repeated @ unmet) > 1e-6 * np.abs(unmet).max()
-        told = " and ".join(repr(row) for row, used in zip(asked.rows, involved, strict=True) if used)
-        raise InputError(f"The hypotheses contradict each other: {told} cannot hold together. Leave one of them out.")
 
 
 # what is said with a table -------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.objectives import Likelihood
 
-Meat = Callable[[Stage, Array, Array], Array]
+Meat = Callable[[Stage, Nested, Array], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,11 @@ def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], m
         return Comparison(float("nan"), 0)
     where = _without(where, small.separated)
     terms = Likelihood(where.space.rows, where.family)(small.coef[None])
+    if small.separated is not None:
+        smaller, larger = (_informed(where, terms.information[0], space) for space in spaces)
     A = _efficient(terms.information[0], smaller, larger)
     u = A.T @ terms.score[0]
-    V = A.T @ terms.information[0] @ A if meat is None else meat(where, small.coef, A)
+    V = A.T @ terms.information[0] @ A if meat is None else meat(where, small, A)
     return Comparison(*linalg.quadratic_form(u, V))
 
 
@@ -170,6 +172,13 @@ def _without(where: Stage, separated: NDArray[np.bool_] | None) -> Stage:
     rows = where.space.rows
     kept = rows.with_weights(np.where(separated[:, None], 0.0, rows.whole.weights))
     return replace(where, space=replace(where.space, rows=kept))
+
+
+def _informed(where: Stage, information: Array, space: Array) -> Array:
+    """The part (r, q') of a subspace that rows which are not separated still say something about."""
+    unit = np.linalg.qr(space * where.scale[:, None])[0] / where.scale[:, None]
+    values, vectors = np.linalg.eigh(linalg.symmetric(unit.T @ information @ unit))
+    return np.asarray(unit @ vectors[:, values > 1e-10 * values.max(initial=0.0)])
 
 
 def _efficient(information: Array, smaller: Array, larger: Array) -> Array:
@@ -188,21 +197,21 @@ def score_meat(fit: FitRecord, cov: str, cluster: Any) -> Meat | None:
     one_of(cov, ["model", "CR0", "CR1"], "cov of a clustered score test")
     _, sample = fit.with_rows()
     ways = tuple(subsets(groupings(fit, cluster), sample.weights > 0))
-    small_sample = 1.0 if cov == "CR0" else (fit.nobs - 1) / (fit.nobs - fit.rank)
-    return partial(_cluster_meat, ways=ways, corrected=cov != "CR0", factor=small_sample)
+    return partial(_cluster_meat, ways=ways, n=None if cov == "CR0" else fit.nobs)
 
 
-def _row_meat(where: Stage, coef: Array, A: Array) -> Array:
-    return np.asarray(where.space.rows.sum(kernels.score_products, coef[None], where.family, A))
+def _row_meat(where: Stage, small: Nested, A: Array) -> Array:
+    return np.asarray(where.space.rows.sum(kernels.score_products, small.coef[None], where.family, A))
 
 
-def _cluster_meat(where: Stage, coef: Array, A: Array, *, ways: Any, corrected: bool, factor: float) -> Array:
-    """Σ uu' over clusters, each way with its own G/(G-1), joined by inclusion-exclusion."""
+def _cluster_meat(where: Stage, small: Nested, A: Array, *, ways: Any, n: int | None) -> Array:
+    """Σ uu' over clusters, each way with its own G/(G-1) unless n is None, joined by inclusion-exclusion."""
+    factor = 1.0 if n is None else (n - 1) / (n - small.rank)
     total = np.zeros((A.shape[1], A.shape[1]))
     for sign, way in ways:
         rows = where.space.rows.grouped(way.codes)
-        sums = rows.sum(kernels.score_sums, coef[None], where.family, A, way.count)
-        total += sign * factor * (way.count / (way.count - 1) if corrected else 1.0) * sums.T @ sums
+        sums = rows.sum(kernels.score_sums, small.coef[None], where.family, A, way.count)
+        total += sign * factor * (1.0 if n is None else way.count / (way.count - 1)) * sums.T @ sums
     return total
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from glminfer.data.formula import spelled
-from glminfer.errors import FormulaError, InputError, counted, nearest
+from glminfer.errors import InputError, counted
 from glminfer.fit.records import FitRecord
-from glminfer.inference import coefficients
-from glminfer.inference.coefficients import Word
+from glminfer.inference.equations import read_equations
 from glminfer.inference.estimable import refuse_lost, usable
+from glminfer.inference.names import term_named, unknown_name
 from glminfer.numerics.blocks import Array
-
-_MOST_NAMES = 12  # shown in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +86,15 @@ def _from_text(fit: FitRecord, text: str) -> Hypotheses:
     if not text:
         raise InputError("The hypothesis is an empty text. Write for example 'x1 = x2'.")
     term = term_named(fit, text)
-    return _of_term(fit, term) if term is not None else _of_equations(fit, text)
+    if term is not None:
+        return _of_term(fit, term)
+    found = read_equations(fit, text)
+    L, rhs = np.array([one.combination for one in found]), np.array([one.rhs for one in found])
+    rows = tuple(one.text for one in found)
+    return Hypotheses(L, rhs, rows, text if len(rows) > 1 else rows[0])
 
 
 # terms ---------------------------------------------------------------------------------------------------------------
-
-
-def term_named(fit: FitRecord, text: str) -> str | None:
-    """The term of the fit that a text names, in any order of its factors, or None."""
-    if text in fit.design.terms:
-        return text
-    try:
-        factors = {spelled(factor) for factor in coefficients.factors_of(text)}
-    except FormulaError:
-        return None
-    return next((term.name for term in fit.design.formula.terms if set(term.factors) == factors), None)
 
 
 def _of_term(fit: FitRecord, name: str) -> Hypotheses:
@@ -116,151 +106,6 @@ def _of_term(fit: FitRecord, name: str) -> Hypotheses:
     without = f" (without {', '.join(lost)})" if lost else ""
     notes = tuple(f"{told} and is not tested" for told in lost.values())
     return Hypotheses(L, np.zeros(len(kept)), rows, f"{name} = 0{without}", notes)
-
-
-# texts ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Affine:
-    """A constant plus a linear combination of coefficients."""
-
-    constant: float
-    combination: Array
-
-    @property
-    def is_number(self) -> bool:
-        """Whether no coefficient is in it."""
-        return not self.combination.any()
-
-    def __neg__(self) -> Affine:
-        return Affine(-self.constant, -self.combination)
-
-    def __add__(self, other: Affine) -> Affine:
-        return Affine(self.constant + other.constant, self.combination + other.combination)
-
-    def __sub__(self, other: Affine) -> Affine:
-        return self + -other
-
-    def __mul__(self, other: Affine) -> Affine:
-        if not other.is_number:
-            self, other = other, self
-        return self._scaled(_number(other, "it multiplies coefficients with each other"))
-
-    def __truediv__(self, other: Affine) -> Affine:
-        return self._scaled(1 / _number(other, "it divides by a coefficient"))
-
-    def __pow__(self, other: Affine) -> Affine:
-        base, power = (_number(part, "it has a power of coefficients") for part in (self, other))
-        return Affine(float(base**power), np.zeros_like(self.combination))
-
-    def _scaled(self, factor: float) -> Affine:
-        return Affine(self.constant * factor, self.combination * factor)
-
-
-class NotLinear(Exception):
-    """Why an expression is not linear: the only argument."""
-
-
-def _number(part: Affine, why: str) -> float:
-    if not part.is_number:
-        raise NotLinear(why)
-    return part.constant
-
-
-def _of_equations(fit: FitRecord, text: str) -> Hypotheses:
-    """``a = b``, ``a = b = 0``, ``a = 0, b = 1``, or an expression that is to be zero."""
-    try:
-        found = coefficients.words(text, fit.columns)
-    except coefficients.Unknown as unknown:
-        raise unknown_name(fit, str(unknown), text) from None
-    parts = [_of_equation(fit, _unwrapped(part), text) for part in _split(found, ",")]
-    return _joined(parts)
-
-
-def _of_equation(fit: FitRecord, found: list[Word], text: str) -> Hypotheses:
-    sides = _split(found, "==")
-    if not all(sides):
-        raise coefficients.unreadable(text)
-    values = [_affine(fit, side, text) for side in sides]
-    told = [text[side[0].start : side[-1].end] for side in sides]
-    if len(sides) == 1:
-        values.append(Affine(0.0, np.zeros(len(fit.columns))))
-        told.append("0")
-    gaps = [left - right for left, right in itertools.pairwise(values)]
-    rows = tuple(f"{left} = {right}" for left, right in itertools.pairwise(told))
-    L, rhs = np.array([gap.combination for gap in gaps]), np.array([-gap.constant for gap in gaps])
-    return Hypotheses(L, rhs + 0.0, rows, " = ".join(told))
-
-
-def _affine(fit: FitRecord, side: list[Word], text: str) -> Affine:
-    unit = np.eye(len(fit.columns))
-
-    def leaf(code: str | float) -> Affine:
-        if isinstance(code, str):
-            return Affine(0.0, unit[coefficients.position_of(code)])
-        return Affine(code, np.zeros(len(unit)))
-
-    try:
-        value: Affine = coefficients.value(side, leaf, {}, text)
-    except NotLinear as why:
-        raise InputError(
-            f"{text!r} is not linear in the coefficients: {why}. The coefficient of an interaction is written with a "
-            "colon, 'x1:x2'; for nonlinear functions there is fit.delta(...)."
-        ) from None
-    except (ArithmeticError, TypeError):  # a division by zero, an overflow, a complex power
-        value = Affine(float("nan"), np.zeros(len(unit)))
-    if not np.isfinite([value.constant, *value.combination]).all():
-        raise InputError(f"{text!r} has a number that is not finite, such as a division by zero.")
-    return value
-
-
-def _split(found: Sequence[Word], at: str) -> list[list[Word]]:
-    """Words between separators outside brackets."""
-    parts: list[list[Word]] = [[]]
-    depth = 0
-    for word in found:
-        depth += (word.code == "(") - (word.code == ")")
-        if word.code == at and depth == 0:
-            parts.append([])
-        else:
-            parts[-1].append(word)
-    return parts
-
-
-def _unwrapped(found: list[Word]) -> list[Word]:
-    """``(a = b)`` without its brackets."""
-    is_equation = any(word.code == "==" for word in found)
-    outside = len(_split(found, "==")) > 1
-    wrapped = is_equation and not outside and found[0].code == "(" and found[-1].code == ")"
-    return found[1:-1] if wrapped else found
-
-
-def unknown_name(fit: FitRecord, word: str, text: str, functions: Collection[str] = ()) -> InputError:
-    """The error for a word that is no coefficient: a term, a function, or nothing that is known."""
-    term = term_named(fit, word)
-    place = f"{word!r} in {text!r}" if word != text else repr(word)
-    if term is not None:
-        where = fit.design.terms[term]
-        its = ", ".join(fit.columns[where]) or "none"
-        return InputError(
-            f"{place} is a term, not a coefficient (its coefficients: {its}). Test it by itself, "
-            f"{term!r}, or in a list, [{term!r}, 'x = 0'], or write the coefficient that is meant."
-        )
-    known = [*fit.columns, *fit.design.terms]
-    ways = " A product is written 2*x." if word[0].isdigit() else ""
-    if "(" in word:
-        told = (
-            f"The functions are: {', '.join(functions)}"
-            if functions
-            else "Functions of coefficients go to fit.delta(...)"
-        )
-        ways += f" {told}."
-    shown = ", ".join(fit.columns[:_MOST_NAMES]) + (", …" if len(fit.columns) > _MOST_NAMES else "")
-    return InputError(
-        f"{place} is neither a coefficient nor a term of this fit.{nearest(word, known)}{ways} "
-        f"The coefficients are: {shown}."
-    )
 
 
 # matrices ------------------------------------------------------------------------------------------------------------

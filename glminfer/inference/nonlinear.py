@@ -20,7 +20,7 @@ from glminfer.inference.distributions import critical
 from glminfer.inference.estimable import refuse_aliased, refuse_separated
 from glminfer.inference.hypotheses import reference_dof, spread, with_notes
 from glminfer.inference.intervals import checked_level
-from glminfer.inference.linear import unknown_name
+from glminfer.inference.names import unknown_name
 from glminfer.numerics.blocks import Array
 
 
@@ -92,7 +92,7 @@ FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
     "arctan": _applied(math.atan, lambda x: 1 / (1 + x**2)),
     "sinh": _applied(math.sinh, math.cosh),
     "cosh": _applied(math.cosh, math.sinh),
-    "tanh": _applied(math.tanh, lambda x: 1 - math.tanh(x) ** 2),
+    "tanh": _applied(math.tanh, lambda x: 4 * float(expit(2 * x) * expit(-2 * x))),
     "expit": _applied(lambda x: float(expit(x)), lambda x: float(expit(x) * expit(-x))),
     "logit": _applied(lambda p: math.log(p) - math.log1p(-p), lambda p: 1 / (p * (1 - p))),
     "Phi": _applied(lambda x: float(ndtr(x)), _density),

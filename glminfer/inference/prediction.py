@@ -159,6 +159,8 @@ def _check_options(type: str, interval: str | None, threshold: float) -> None:
             raise InputError(f"interval= goes with type='response' or type='link', not with type={type!r}.")
     if not 0.0 <= threshold <= 1.0:
         raise InputError(f"threshold={threshold} is not a probability: it must lie between 0 and 1.")
+    if threshold != 0.5 and type != "class":
+        raise InputError(f"threshold={threshold} decides between classes, with type='class'; type={type!r} has none.")
 
 
 def probability(fit: FitRecord, eta: Array) -> Array:

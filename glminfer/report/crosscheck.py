@@ -78,6 +78,7 @@ def _statsmodels(fit: FitRecord, rows: np.ndarray, columns: np.ndarray) -> tuple
         var_weights=sample.weights[rows],
         offset=sample.offset[rows],
     )
+    # the deviance stands still when the coefficients are still 1e-8 away
     result = model.fit(tol_criterion="params", atol=0.0, rtol=1e-11, maxiter=200)
     params, errors = np.full((2, len(fit.values)), np.nan)
     params[columns], errors[columns] = result.params, result.bse

@@ -14,8 +14,22 @@ _WIDTH = 100
 _STYLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
 
 
+class Summary(str):
+    """The text of a summary, which a notebook shows as a table."""
+
+    __slots__ = ("html",)
+
+    html: str
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
 @checked_keywords
-def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float = 0.95) -> str:
+def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float = 0.95) -> Summary:
     """What was fitted, to which rows, and what came out, as text.
 
     Parameters
@@ -29,7 +43,7 @@ def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: floa
     Returns
     -------
     str
-        Formula, event, rows used and dropped, reference levels, covariance, how the fit ended, the coefficients (link
+        (Shown as a table by notebooks.) Formula, event, rows used and dropped, reference levels, covariance, how the fit ended, the coefficients (link
         scale), deviances, and notes on anything unusual.
 
     Examples
@@ -39,7 +53,10 @@ def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: floa
     >>> print(gi.logit("choice ~ contrast_right", trials).summary().splitlines()[0])
     Logistic regression (logit link), maximum likelihood
     """
-    return as_text(layout(fit, cov, cluster, level))
+    parts = layout(fit, cov, cluster, level)
+    text = Summary(as_text(parts))
+    text.html = as_html(parts)
+    return text
 
 
 def as_text(parts: Layout) -> str:
@@ -71,9 +88,8 @@ def _cell(text: str, _k: int, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
-def as_html(fit: FitRecord) -> str:
-    """Draw the summary for a notebook."""
-    parts = layout(fit)
+def as_html(parts: Layout) -> str:
+    """Draw a layout for a notebook."""
     facts = "".join(_html_row((name, text), ("left", "left")) for name, text in parts.facts)
     align = ("left", *("right" for _ in parts.header[1:]))
     head = _html_row(parts.header, align, "th")

@@ -159,6 +159,21 @@ def test_one_coefficient_agrees_with_tidy():
         np.testing.assert_allclose(lines[name], tidy[name], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("a=b", "a = b"),
+        ("a - b", "a - b = 0"),
+        ("g", "g = 0"),
+        (["g", "a"], "g = 0, a = 0"),
+        ("a = b = 0", "a = b = 0"),
+        ([[0, 0, 0, 1, -1, 0]], "g[T.v] - g[T.w] = 0"),
+    ],
+)
+def test_the_hypothesis_is_told(asked, told):
+    assert fit().wald_test(asked).hypothesis[0] == told
+
+
 def test_functions_and_methods_are_the_same():
     pd.testing.assert_frame_equal(gi.wald_test(fit(), "g"), fit().wald_test("g"))
     pd.testing.assert_frame_equal(gi.lincom(fit(), "g"), fit().lincom("g"))
@@ -274,6 +289,18 @@ def test_a_new_reference_level_leaves_the_joint_test(seed, reference, cov):
     new = gi.logit(f"y ~ a + C(g, Treatment({reference!r}))", frame)
     again = new.wald_test(next(name for name in new.design.terms if name.startswith("C(g")), cov=cov)
     np.testing.assert_allclose(again.statistic, old.statistic, rtol=1e-8)
+
+
+@SETTINGS
+@given(st.sampled_from([1e-6, 1e-3, 1.0, 1e5]), st.sampled_from([0.0, 10.0, 1e4]), st.sampled_from(["model", "HC0"]))
+def test_units_of_a_column_leave_joint_tests(scale, shift, cov):
+    """All coefficients are zero or not in any units, even where shift makes intercept and slope almost collinear."""
+    moved = gi.logit("y ~ a + b", trials().assign(a=lambda d: (d.a + shift) * scale))
+    plain = gi.logit("y ~ a + b", trials())
+    for asked in (["Intercept", "a", "b"], ["a", "b"]):
+        mine, theirs = (one.wald_test(asked, cov=cov).iloc[0] for one in (moved, plain))
+        assert mine.df == theirs.df == len(asked)
+        np.testing.assert_allclose(mine.statistic, theirs.statistic, rtol=1e-7)
 
 
 def test_the_order_of_factors_in_a_formula_is_no_matter():

@@ -1,19 +1,14 @@
 """Time glminfer beside the peers that are installed, on the same data, in one process: ``python compare.py [--quick]``.
 
-Every package may use one BLAS thread; only glminfer works on rows in threads of its own, so it is timed with one
-processor and with all of them. The repeats of the Python packages are interleaved, so that a change in the load of the
+Every package may use one thread of BLAS or OpenMP; only glminfer works on rows in threads of its own, so it is timed with one
+processor and with all of them. The rounds of the Python packages are interleaved, so that a change in the load of the
 machine meets them all; R follows at once, with the data handed over in files and the clock running inside R.
 """
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
-    os.environ[_name] = "1"  # before numpy is imported
-
 import argparse
-import gc
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -23,22 +18,28 @@ import numpy as np
 import pandas as pd
 from peers import PYTHON, Answer, Timed, glminfer, has_r, installed, run_r
 from scenarios import Scenario, mixed, numeric
+from threadpoolctl import threadpool_limits
 
 FULL = (lambda: mixed(), lambda: numeric(1_000_000, 20, 5), lambda: numeric(100_000, 200))
-QUICK = (lambda: mixed(repeats=20), lambda: numeric(50_000, 20), lambda: numeric(5_000, 100))
+QUICK = (lambda: mixed(rounds=3), lambda: numeric(50_000, 20), lambda: numeric(5_000, 100))
 
 
-def timed(runs: dict[str, Timed], repeats: int) -> tuple[dict[str, list[float]], dict[str, Answer]]:
-    """Seconds of each repeat, after one run of each to warm up, and what each package answered."""
+def timed(runs: dict[str, Timed], scenario: Scenario) -> tuple[dict[str, list[float]], dict[str, Answer]]:
+    """Seconds of each run, and what each package answered; a run to warm up precedes each burst of short ones."""
     answers = {name: run() for name, run in runs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
+    for _ in range(scenario.rounds):
         for name, run in runs.items():
-            gc.collect()
-            start = perf_counter()
-            run()
-            seconds[name].append(perf_counter() - start)
+            if scenario.burst > 1:
+                run()
+            seconds[name] += [_seconds(run) for _ in range(scenario.burst)]
     return seconds, answers
+
+
+def _seconds(run: Timed) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
 
 
 def compared(scenario: Scenario, with_r: bool) -> pd.DataFrame:
@@ -46,10 +47,11 @@ def compared(scenario: Scenario, with_r: bool) -> pd.DataFrame:
     cores = len(os.sched_getaffinity(0))
     own = {f"glminfer, {_threads(count)}": glminfer(scenario, count) for count in sorted({cores, 1}, reverse=True)}
     runs = own | {name: peer(scenario) for name, (module, peer) in PYTHON.items() if installed(module)}
-    seconds, answers = timed(runs, scenario.repeats)
+    with threadpool_limits(limits=1):  # all packages are imported by now, and their BLAS and OpenMP with them
+        seconds, answers = timed(runs, scenario)
     if with_r:
         name = "R glm + summary, formula"
-        seconds[name], answers[name], _ = run_r(scenario, scenario.repeats)
+        seconds[name], answers[name], _ = run_r(scenario, scenario.rounds * scenario.burst)
     ours = next(iter(answers))
     return pd.DataFrame(
         {
@@ -98,7 +100,7 @@ def machine() -> str:
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return (
         f"{found[0] if found else platform.processor()}, {len(os.sched_getaffinity(0))} processors; load {load}\n"
-        f"Python {platform.python_version()}, {', '.join(listed)}; one BLAS thread"
+        f"Python {platform.python_version()}, {', '.join(listed)}; one thread of BLAS and OpenMP"
     )
 
 
@@ -113,7 +115,10 @@ def main() -> None:
     print("Skipped, not installed:", "; ".join(absent + ([] if has_r() else ["R"])) or "none", end="\n\n")
     for make in QUICK if chosen.quick else FULL:
         scenario = make()
-        print(f"{scenario.name}, {scenario.n_coefficients} coefficients, {scenario.repeats} repeats", flush=True)
+        print(
+            f"{scenario.name}, {scenario.n_coefficients} coefficients, {scenario.rounds * scenario.burst} runs each",
+            flush=True,
+        )
         print(markdown(compared(scenario, has_r() and not chosen.no_r)), end="\n\n", flush=True)
 
 

@@ -152,7 +152,8 @@ def run_r(scenario: Scenario, repeats: int) -> tuple[list[float], Answer, str]:
     with tempfile.TemporaryDirectory() as folder:
         _hand_over(scenario, Path(folder))
         command = ["Rscript", "--vanilla", str(Path(folder, "run.R")), folder, str(repeats)]
-        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        one = dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1")
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | one).stdout
     lines = [line.split() for line in printed.splitlines() if line]
     found = {words[0]: words[1:] for words in lines}
     answer = np.array(found["coef"], dtype=float), np.array(found["se"], dtype=float)

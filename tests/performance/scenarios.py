@@ -10,36 +10,37 @@ import pandas as pd
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One model to fit, and how often to time it."""
+    """One model to fit, how many rounds to time it, and how many runs in a row make a round."""
 
     name: str
     frame: pd.DataFrame
     formula: str
-    repeats: int
+    rounds: int
+    burst: int = 1
 
     @property
     def n_coefficients(self) -> int:
         return self.frame.shape[1] + ("g" in self.frame)  # less the outcome, plus the intercept and a second dummy
 
 
-def numeric(n: int, p: int, repeats: int = 3) -> Scenario:
+def numeric(n: int, p: int, rounds: int = 3) -> Scenario:
     """n rows, p normal covariates (and an intercept)."""
     rng = np.random.default_rng(1)
     X = rng.standard_normal((p, n))
     eta = -0.5 + rng.normal(0, 0.6 / np.sqrt(p), p) @ X
     columns = {f"x{k}": column for k, column in enumerate(X)}
     frame = pd.DataFrame({"y": _outcome(rng, eta), **columns})
-    return Scenario(f"{n:,} rows × {p} numeric", frame, "y ~ " + " + ".join(columns), repeats)
+    return Scenario(f"{n:,} rows × {p} numeric", frame, "y ~ " + " + ".join(columns), rounds)
 
 
-def mixed(n: int = 300, repeats: int = 50) -> Scenario:
+def mixed(n: int = 300, rounds: int = 10) -> Scenario:
     """Five normal covariates and a factor of three levels, as strings: 8 coefficients."""
     rng = np.random.default_rng(2)
     X, g = rng.standard_normal((5, n)), rng.choice(["a", "b", "c"], n)
     eta = -0.2 + np.array([0.8, -0.5, 0.3, 0.0, 0.2]) @ X + 0.5 * (g == "b")
     columns = {f"x{k}": column for k, column in enumerate(X)}
     frame = pd.DataFrame({"y": _outcome(rng, eta), **columns, "g": g})
-    return Scenario(f"{n:,} rows × (5 numeric + 3 levels)", frame, "y ~ " + " + ".join([*columns, "g"]), repeats)
+    return Scenario(f"{n:,} rows × (5 numeric + 3 levels)", frame, "y ~ " + " + ".join([*columns, "g"]), rounds, 20)
 
 
 def _outcome(rng: np.random.Generator, eta: np.ndarray) -> np.ndarray:
