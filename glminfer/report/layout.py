@@ -48,7 +48,7 @@ def layout(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float
         facts=tuple(_facts(fit, chosen)),
         header=header,
         body=body,
-        closing=tuple(_closing(fit)),
+        closing=tuple(_closing(fit, chosen)),
         notes=(*notes, *chosen.notes),
     )
 
@@ -115,14 +115,14 @@ def _coefficients(
     return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
 
 
-def _closing(fit: FitRecord) -> list[str]:
+def _closing(fit: FitRecord, chosen: Covariance) -> list[str]:
     lines = [
         f"Null deviance {fit.null_deviance:,.2f} on {fit.df_null:,} df; "
         f"residual deviance {fit.deviance:,.2f} on {fit.df_resid:,} df",
         f"Log-likelihood {fit.loglik:,.2f}; AIC {fit.aic:,.2f}; BIC {fit.bic:,.2f}; McFadden R² {fit.mcfadden:.3f}",
     ]
     df = fit.df_null - fit.df_resid
-    if df > 0 and fit.design.has_intercept and fit.penalty is None:
+    if df > 0 and fit.design.has_intercept and fit.penalty is None and chosen.kind == "model":
         gain = max(fit.null_deviance - fit.deviance, 0.0)
         lines.append(
             f"Likelihood ratio against the constant: χ²({df}) = {gain:,.2f}, {p_equation(chi2_tail(gain, df))}"
