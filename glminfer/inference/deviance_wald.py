@@ -15,9 +15,9 @@ from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import f_tail
+from glminfer.inference.quadratic import quadratic
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
-from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
 
@@ -79,7 +79,8 @@ def _row(fit: FitRecord, one: _Tested, chosen: Covariance) -> dict[str, Any]:
     """W = (Lγ)'(LVL')⁻¹(Lγ), as χ², or as F = W/df with clusters."""
     if one.L is None or not len(one.L):
         return {"term": one.term, "df": one.estimable, "statistic": np.nan, "p_value": np.nan}
-    wald, df = linalg.quadratic_form(one.L @ fit.working, one.L @ chosen.matrix @ one.L.T)
+    joint = quadratic(fit, one.L, np.zeros(len(one.L)), chosen.matrix, [one.term] * len(one.L))
+    wald, df = joint.wald, joint.df
     denominator = float(chosen.dof)
     p_value = f_tail(wald / df, df, denominator)
     if np.isinf(denominator):

@@ -122,7 +122,7 @@ def leverage(fit: FitRecord) -> Array:
 def influence(fit: FitRecord) -> dict[str, Array]:
     """Leverage, standardised deviance residuals and Cook's distances of the used rows (23)-(25)."""
     h = leverage(fit)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         std_resid = row_residuals(fit, "deviance") / np.sqrt(1 - h)
         cooks = (row_residuals(fit, "pearson") / (1 - h)) ** 2 * h / fit.rank  # (24)
     return {"hat": h, "std_resid": std_resid, "cooksd": cooks}

@@ -15,14 +15,15 @@ from glminfer.inference.distributions import critical, f_tail, two_sided
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.linear import Hypotheses, read
 from glminfer.inference.matrix import Covariance
-from glminfer.inference.quadratic import Joint, quadratic, refuse_contradictions
+from glminfer.inference.quadratic import Joint, quadratic
+from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
 
 
 @checked_keywords
 def wald_test(
     fit: FitRecord, hypothesis: Any, cov: str = "model", cluster: Any = None, dof: float | None = None, rhs: Any = None
-) -> pd.DataFrame:
+) -> Table:
     """Do the coefficients satisfy L b = r? Wald's test, W = (L b - r)'(L V L')⁻¹(L b - r) (40).
 
     Parameters
@@ -69,8 +70,7 @@ def wald_test(
     asked = read(fit, hypothesis, rhs)
     chosen = covariance(fit, cov, cluster)
     L = asked.L @ fit.T
-    refuse_contradictions(fit, L, asked.rhs, asked.rows)
-    found = quadratic(fit, L, asked.rhs, chosen.matrix)
+    found = quadratic(fit, L, asked.rhs, chosen.matrix, asked.rows)
     denominator = _denominator(L, chosen, found, dof)
     exact = np.isinf(denominator)
     scaled = found.wald / found.df if found.df else np.nan
@@ -94,7 +94,7 @@ def lincom(
     dof: float | None = None,
     level: float = 0.95,
     rhs: Any = None,
-) -> pd.DataFrame:
+) -> Table:
     """How large are combinations of coefficients? L b with standard errors √(l V l') and intervals (41).
 
     Parameters
@@ -192,8 +192,12 @@ def _ranks(asked: Hypotheses, found: Joint) -> list[str]:
     return notes
 
 
-def with_notes(table: pd.DataFrame, fit: FitRecord, chosen: Covariance, notes: Sequence[str]) -> pd.DataFrame:
-    """The table with what to know about it in ``attrs``."""
+def with_notes(table: pd.DataFrame, fit: FitRecord, chosen: Covariance, notes: Sequence[str]) -> Table:
+    """The table with what to know about it in ``attrs`` and above its rows when printed."""
     limit = [Status.LIMIT.sentence] if fit.status is Status.LIMIT else []
-    table.attrs = {"covariance": f"{chosen.kind} ({chosen.description})", "notes": (*notes, *chosen.notes, *limit)}
-    return table
+    told = (*notes, *chosen.notes, *limit)
+    kind = f"{chosen.kind} ({chosen.description})"
+    heading = [f"Model: {fit.design.formula.text}", f"Covariance: {kind}", *(f"Note: {note}" for note in told)]
+    out = headed(table, heading)
+    out.attrs = {"covariance": kind, "notes": told}
+    return out

@@ -40,8 +40,9 @@ class Comparison:
 
 
 def ratio(small: Nested, large: Nested) -> Comparison:
-    """Twice the log-likelihood gained."""
-    return Comparison(max(2 * (large.loglik - small.loglik), 0.0), large.rank - small.rank)
+    """Twice the log-likelihood gained; NaN when no column is gained."""
+    df = large.rank - small.rank
+    return Comparison(max(2 * (large.loglik - small.loglik), 0.0) if df else float("nan"), df)
 
 
 def whole(fit: FitRecord) -> Nested:

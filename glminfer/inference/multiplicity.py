@@ -11,7 +11,6 @@ import pandas as pd
 from glminfer.errors import InputError, checked_keywords, counted, nearest, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance
-from glminfer.inference.distributions import critical
 from glminfer.inference.hypotheses import lincom
 from glminfer.inference.linear import read
 from glminfer.numerics.blocks import Array
@@ -68,7 +67,7 @@ def adjust(table: pd.DataFrame, method: str = "holm", family: str | Sequence[str
         tested = rows[known[rows]]
         adjusted[tested] = _adjusted(p[tested], method)
     out = table.drop(columns="p_adjusted", errors="ignore")
-    out.insert(out.columns.get_loc("p_value") + 1, "p_adjusted", adjusted)
+    out.insert(list(out.columns).index("p_value") + 1, "p_adjusted", adjusted)
     out.attrs = {
         **table.attrs,
         "adjustment": _told(method, family, [int(known[rows].sum()) for rows in families], known),
@@ -101,7 +100,10 @@ def _families(table: pd.DataFrame, family: str | Sequence[str] | None) -> list[n
             raise InputError(f"family: the table has no column {name!r}.{near} Its columns are {_listed(table)}.")
     if not names:
         return [np.arange(len(table))]
-    return list(table.groupby(names, sort=False, dropna=False, observed=True).indices.values())
+    codes = pd.DataFrame({name: pd.factorize(table[name], use_na_sentinel=False)[0] for name in names})
+    family_of = codes.groupby(names, sort=False).ngroup().to_numpy()
+    order = np.argsort(family_of, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(family_of[order])) + 1)
 
 
 def _adjusted(p: Array, method: str) -> Array:
@@ -109,7 +111,8 @@ def _adjusted(p: Array, method: str) -> Array:
         return p
     from statsmodels.stats.multitest import multipletests
 
-    return np.asarray(multipletests(p, method=method)[1])
+    with np.errstate(divide="ignore"):  # p = 1 in the Šidák methods
+        return np.asarray(multipletests(p, method=method)[1])
 
 
 def _told(method: str, family: str | Sequence[str] | None, sizes: list[int], known: np.ndarray) -> str:
@@ -152,7 +155,7 @@ def simultaneous(
     level : float
         Probability that all intervals hold.
     seed : int
-        Seed of the numerical integral, which is good to about three digits.
+        Seed of the numerical integral, which is good to about three digits however small the p-value.
 
     Returns
     -------
@@ -200,14 +203,8 @@ def _with_joint(table: pd.DataFrame, joint: Largest | None, known: np.ndarray, l
         p = table["p_value"].to_numpy()
         for k in known:  # between the test alone and Šidák's bound, whatever the error of the integral
             p_adjusted[k] = np.clip(joint.tail(size[k]), p[k], -np.expm1(len(known) * np.log1p(-p[k])))
-        half = _quantile(joint, len(known), level) * table["std_error"]
+        half = joint.quantile(level) * table["std_error"]
         table["conf_low"], table["conf_high"] = table["estimate"] - half, table["estimate"] + half
-    table.insert(table.columns.get_loc("p_value") + 1, "p_adjusted", p_adjusted)
+    table.insert(list(table.columns).index("p_value") + 1, "p_adjusted", p_adjusted)
     table.attrs["adjustment"] = f"single-step over {counted(len(known), 'test')}"
     return table
-
-
-def _quantile(joint: Largest, q: int, level: float) -> float:
-    alone = float(critical(level, np.array(joint.dof)))
-    sidak = float(critical(level ** (1 / q), np.array(joint.dof)))
-    return joint.quantile(level, alone, sidak)

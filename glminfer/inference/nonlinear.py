@@ -21,6 +21,7 @@ from glminfer.inference.estimable import refuse_aliased, refuse_separated
 from glminfer.inference.hypotheses import reference_dof, spread, with_notes
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.names import unknown_name
+from glminfer.inference.table import Table
 from glminfer.numerics.blocks import Array
 
 
@@ -114,7 +115,7 @@ def delta(
     cluster: Any = None,
     dof: float | None = None,
     level: float = 0.95,
-) -> pd.DataFrame:
+) -> Table:
     """How large is a function of the coefficients, such as a threshold -a/b? The delta method, se = √(∇g V ∇g') (42).
 
     The gradient ∇g is exact: it is carried along with the value by the chain rule (43).

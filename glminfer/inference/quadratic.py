@@ -25,16 +25,22 @@ class Joint:
     independent: int
 
 
-def quadratic(fit: FitRecord, L: Array, rhs: Array, V: Array) -> Joint:
+def quadratic(fit: FitRecord, L: Array, rhs: Array, V: Array, rows: Sequence[str]) -> Joint:
     """W = (Lγ - r)'(L V L')⁻(Lγ - r) for combinations L (q, r) of working coefficients γ (40).
 
     The combinations are first replaced by equivalent ones that are independent with unit variance under the inverse
     information. What is inverted is then their covariance in units that depend neither on the scale of the columns nor
     on how the hypotheses are written, also when it is singular, as with fewer clusters than hypotheses.
+
+    Raises
+    ------
+    InputError
+        If the hypotheses, told by ``rows``, cannot hold together.
     """
     if not np.isfinite(V).all():
         return Joint(float("nan"), 0, len(L))
     white = _whitened(fit, L)
+    _refuse_contradictions(white, rhs, rows)
     z = white.A @ fit.working - (white.left[:, : white.rank].T @ (rhs / white.size)) / white.singular
     variances, axes = np.linalg.eigh(white.A @ V @ white.A.T)
     kept = variances > _FLAT * variances.max(initial=0.0)
@@ -68,11 +74,8 @@ def _whitened(fit: FitRecord, L: Array) -> _White:
     return _White(np.linalg.solve(C.T, right[:k].T).T, left, singular[:k], size)
 
 
-def refuse_contradictions(fit: FitRecord, L: Array, rhs: Array, rows: Sequence[str]) -> None:
+def _refuse_contradictions(white: _White, rhs: Array, rows: Sequence[str]) -> None:
     """Refuse hypotheses that cannot hold together, such as x = 0 and x = 1."""
-    if len(L) == 1 or not np.isfinite(fit.working_covariance).all():
-        return
-    white = _whitened(fit, L)
     repeated = white.left[:, white.rank :]
     unmet = repeated.T @ (rhs / white.size)
     wrong = np.abs(unmet) > 1e-8 * np.abs(rhs / white.size).max(initial=0.0)

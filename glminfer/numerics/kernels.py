@@ -28,10 +28,11 @@ def _columns(values: Array, models: NDArray[np.intp]) -> Array:
 def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """Log-likelihood (3), score (5) and information (6) of the coefficients (m, p)."""
     y, weights, offset = _of_models(block, models)
-    loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
-    information = gram(block.X, weights * expected)
-    curvature = information if observed is expected else gram(block.X, weights * observed)
-    return Terms(weighted_sum(weights, loglik), (weights * score).T @ block.X, information, curvature)
+    with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
+        loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
+        information = gram(block.X, weights * expected)
+        curvature = information if observed is expected else gram(block.X, weights * observed)
+        return Terms(weighted_sum(weights, loglik), (weights * score).T @ block.X, information, curvature)
 
 
 def null_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
@@ -90,8 +91,8 @@ def goodness(block: Block, coef: Array, family: Family) -> Array:
     eta = block.eta(coef)
     mean, survival = family.mean(eta), family.survival(eta)
     residual = block.y * survival - (1.0 - block.y) * mean
-    variance = mean * survival
-    pearson = residual * residual / np.where(variance > 0, variance, np.inf)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # infinite where an outcome was impossible
+        pearson = np.where(residual == 0.0, 0.0, residual * residual / (mean * survival))
     parts = [pearson, mean * block.y, mean * (1.0 - block.y)]
     return np.column_stack([weighted_sum(block.weights, part) for part in parts])
 

@@ -5,8 +5,8 @@ levels are). With N(T) the number of statistics beyond c,
 
     P(max abs(T) > c) = Σ_j P(abs(T_j) > c) E[1/N(T) | abs(T_j) > c],                          (39)
 
-so that every point drawn lies in the tail, however far out: the relative error does not grow there. The points are those
-of a lattice, and one seed gives one answer.
+so that every point drawn lies in the tail, however far out: the relative error does not grow there. The points are
+those of a lattice, and one seed gives one answer.
 
 Source: Adler, Blanchet & Liu (2012), Ann. Appl. Probab. 22, applied to finitely many statistics.
 """
@@ -21,8 +21,8 @@ from scipy.special import gammaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from glminfer.numerics.blocks import Array
 
-_MOST, _FEWEST = 1 << 15, 1 << 12  # points
-_WORK = 1 << 22  # points × statistics²
+_MOST, _FEWEST = 1 << 14, 1 << 10  # points for each statistic
+_WORK = 1 << 20  # points × statistics²
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class Largest:
     correlation : (q, q)
     dof : float
         Degrees of freedom; infinite is the normal.
-    normal : (N, q)
-        Draws of normal statistics with this correlation.
+    normal : (q, N, q)
+        For each statistic, draws of normal statistics with this correlation.
     uniform : (N,)
         Where each draw lies in the tail it is conditioned on.
-    chi2 : (N,) or None
+    chi2 : (q, N) or None
         Draws of χ²(dof + 1), for the common scale of t statistics.
     """
 
@@ -52,14 +52,16 @@ class Largest:
         """P(max abs(T_j) > c) (39)."""
         p = float(self._below(np.array(-c)))
         beyond = -self._quantile(self.uniform * p)  # T_j given T_j > c; the other tail is its mirror image
-        scale = np.ones(1) if self.chi2 is None else np.sqrt((self.dof + beyond**2) / self.chi2)
-        shares = 0.0
-        for j, correlation in enumerate(self.correlation):
-            rest = self.normal * scale[:, None]
-            given = rest + np.outer(beyond - rest[:, j], correlation)  # T given T_j
-            given[:, j] = beyond
-            shares += float((1.0 / np.maximum((np.abs(given) >= c).sum(axis=1), 1)).mean())
-        return 2 * p * shares
+        return 2 * p * sum(self._share(j, c, beyond) for j in range(len(self.correlation)))
+
+    def _share(self, j: int, c: float, beyond: Array) -> float:
+        """E[1/N(T)] given the values of T_j."""
+        rest = self.normal[j]
+        if self.chi2 is not None:
+            rest = rest * np.sqrt((self.dof + beyond**2) / self.chi2[j])[:, None]
+        given = rest + np.outer(beyond - rest[:, j], self.correlation[j])
+        given[:, j] = beyond
+        return float((1.0 / np.maximum((np.abs(given) >= c).sum(axis=1), 1)).mean())
 
     def _below(self, value: Array) -> Array:
         return np.asarray(ndtr(value) if np.isinf(self.dof) else stdtr(self.dof, value))
@@ -81,9 +83,11 @@ def largest(correlation: Array, dof: float, seed: int) -> Largest:
     values, vectors = np.linalg.eigh(correlation)
     kept = values > 1e-12 * values.max()
     root = vectors[:, kept] * np.sqrt(values[kept])
-    points = _lattice(int(kept.sum()) + 2, int(np.clip(_WORK // len(correlation) ** 2, _FEWEST, _MOST)), seed)
-    chi2 = None if np.isinf(dof) else 2 * gammaincinv((dof + 1) / 2, points[:, 1])
-    return Largest(correlation, dof, ndtri(points[:, 2:]) @ root.T, points[:, 0], chi2)
+    q, s = root.shape
+    count = int(np.clip(_WORK // q**2, _FEWEST, _MOST))
+    points = _lattice(s + 2, q * count, seed).reshape(q, count, s + 2)
+    chi2 = None if np.isinf(dof) else np.asarray(2 * gammaincinv((dof + 1) / 2, points[:, :, 1]), dtype=float)
+    return Largest(correlation, dof, ndtri(points[:, :, 2:]) @ root.T, points[0, :, 0], chi2)
 
 
 def _lattice(dimensions: int, count: int, seed: int) -> Array:

@@ -35,16 +35,16 @@ def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: floa
     Parameters
     ----------
     cov, cluster
-        Covariance the standard errors come from, as in `vcov`; it is printed with its correction, the number of clusters
-        and the reference distribution.
+        Covariance the standard errors come from, as in `vcov`; it is printed with its correction, the number of
+        clusters and the reference distribution.
     level : float
         Confidence level of the intervals.
 
     Returns
     -------
     str
-        (Shown as a table by notebooks.) Formula, event, rows used and dropped, reference levels, covariance, how the fit ended, the coefficients (link
-        scale), deviances, and notes on anything unusual.
+        Formula, event, rows used and dropped, reference levels, covariance, how the fit ended, the coefficients (link
+        scale), deviances, and notes on anything unusual. Notebooks show it as a table.
 
     Examples
     --------

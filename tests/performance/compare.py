@@ -1,8 +1,8 @@
 """Time glminfer beside the peers that are installed, on the same data, in one process: ``python compare.py [--quick]``.
 
-Every package may use one thread of BLAS or OpenMP; only glminfer works on rows in threads of its own, so it is timed with one
-processor and with all of them. The rounds of the Python packages are interleaved, so that a change in the load of the
-machine meets them all; R follows at once, with the data handed over in files and the clock running inside R.
+Every package may use one thread of BLAS or OpenMP. Only glminfer works on rows in threads of its own, so it is timed
+with one processor and with all of them. The rounds of the Python packages are interleaved, so that a change in the load
+of the machine meets them all; R follows at once, with the data handed over in files and the clock running inside R.
 """
 
 from __future__ import annotations
@@ -97,11 +97,14 @@ def machine() -> str:
     packages = ["numpy", "scipy", "pandas", "patsy", "statsmodels", "glum", "scikit-learn"]
     modules = {"scikit-learn": "sklearn"}
     listed = [f"{name} {version(name)}" for name in packages if installed(modules.get(name, name))]
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     return (
-        f"{found[0] if found else platform.processor()}, {len(os.sched_getaffinity(0))} processors; load {load}\n"
+        f"{found[0] if found else platform.processor()}, {len(os.sched_getaffinity(0))} processors; load {_load()}\n"
         f"Python {platform.python_version()}, {', '.join(listed)}; one thread of BLAS and OpenMP"
     )
+
+
+def _load() -> str:
+    return ", ".join(f"{value:.2f}" for value in os.getloadavg())
 
 
 def main() -> None:
@@ -119,7 +122,8 @@ def main() -> None:
             f"{scenario.name}, {scenario.n_coefficients} coefficients, {scenario.rounds * scenario.burst} runs each",
             flush=True,
         )
-        print(markdown(compared(scenario, has_r() and not chosen.no_r)), end="\n\n", flush=True)
+        print(markdown(compared(scenario, has_r() and not chosen.no_r)))
+        print(f"\nload at the end {_load()}", end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import glminfer as gi
 from scenarios import numeric
+
+import glminfer as gi
 
 
 def resident(what: str) -> float:
