@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.columns import Column, Factor, Masked, missing, pick
-from glminfer.errors import DataError, InputError, counted
+from glminfer.errors import DataError, FormulaError, InputError, counted
 from glminfer.fit.records import FitRecord
 
 
@@ -67,7 +67,7 @@ def _items(cluster: Any, data: Any) -> list[Any]:
 
 def _grouping(fit: FitRecord, item: Any) -> Grouping:
     _, sample = fit.with_rows()
-    column = frames.aligned_column(item, fit.call["data"], "cluster")
+    column = _column(fit, item)
     if len(column) != sample.n_given:
         raise DataError(
             f"The data of the fit had {counted(sample.n_given, 'row')} and now have {len(column):,}; "
@@ -84,6 +84,13 @@ def _grouping(fit: FitRecord, item: Any) -> Grouping:
             "cluster-robust covariance compares clusters: it needs at least 2, and is trustworthy from about 10."
         )
     return Grouping(name, codes, len(labels), labels)
+
+
+def _column(fit: FitRecord, item: Any) -> Column:
+    try:
+        return frames.aligned_column(item, fit.call["data"], "cluster")
+    except FormulaError as error:  # a name that is not there
+        raise FormulaError(f"{error} A column added since the fit is given by its values, cluster=data[…].") from None
 
 
 def _refuse_missing(column: Column, counts: NDArray[np.bool_], name: str) -> None:

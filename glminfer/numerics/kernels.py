@@ -49,7 +49,7 @@ def gradient(block: Block, coef: Array, family: Family) -> Array:
 
 def weighted_sum(weights: Array, values: Array) -> Array:
     """Σ w v per model, where a row of zero weight counts nothing even if v is infinite."""
-    return np.asarray(np.where(weights > 0, weights * values, 0.0).sum(axis=0))
+    return np.asarray((weights * np.where(weights > 0, values, 0.0)).sum(axis=0))
 
 
 def existence(block: Block, coef: Array, family: Family) -> Array:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import gammaincinv, ndtr, ndtri, stdtr, stdtrit
 
 from glminfer.numerics.blocks import Array
@@ -71,6 +70,8 @@ class Largest:
 
     def quantile(self, level: float) -> float:
         """c with P(max abs(T_j) <= c) = level."""
+        from scipy.optimize import brentq  # slow to import
+
         alone = -float(self._quantile(np.array((1 - level) / 2)))
         bonferroni = -float(self._quantile(np.array((1 - level) / 2 / len(self.correlation))))
         if self.tail(alone) <= 1 - level:  # one statistic, or all of them the same

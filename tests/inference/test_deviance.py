@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,10 @@ def theirs(name: str, table: str) -> pd.DataFrame | None:
     """R's rows, one per term; None where R has no such table (it refuses aliased coefficients in some)."""
     group, key, column, _ = TABLES[table]
     found = case(name)["results"][group].get(key)
-    if (name, table) == ("birthwt_scaled", "II Wald HC3"):  # R's direct HC3 is good to 1e-5 there: from well-scaled columns
+    if (name, table) == (
+        "birthwt_scaled",
+        "II Wald HC3",
+    ):  # R's direct HC3 is good to 1e-5 there: from well-scaled columns
         exact = case(name)["results"]["exact_transform"]
         V = exact["vcovHC"]["HC3"]
         found[column] = [exact["coef"][term] ** 2 / V.loc[term, term] for term in found.index]
@@ -116,7 +120,7 @@ def test_chain_of_two_fits(name):
     np.testing.assert_allclose(table.p_value, expected["Pr(>Chi)"], rtol=1e-7)  # 1e-8 of a statistic of 10
 
 
-# a small frame ---------------------------------------------------------------------------------------------------------
+# a small frame -------------------------------------------------------------------------------------------------------
 
 
 def simulated(n: int = 400, seed: int = 8) -> pd.DataFrame:
@@ -143,7 +147,7 @@ def gained(small: gi.Fit, large: gi.Fit) -> float:
     return 2 * (large.loglik - small.loglik)
 
 
-# columns and order -----------------------------------------------------------------------------------------------------
+# columns and order ---------------------------------------------------------------------------------------------------
 
 
 def test_columns_and_one_row_per_term(fit):
@@ -175,13 +179,13 @@ def test_the_method_and_the_function_are_one(fit):
     pd.testing.assert_frame_equal(gi.anova(fit, type="III"), fit.anova(type="III"))
 
 
-# what each type compares ------------------------------------------------------------------------------------------------
+# what each type compares ---------------------------------------------------------------------------------------------
 
 
 def test_type_i_adds_terms_in_order(fit, frame):
     models = [gi.logit(f"y ~ {rhs}", frame) for rhs in ("1", "x", "x + g", "x + g + h", "x*g + h")]
     table = fit.anova(type="I")
-    expected = [gained(a, b) for a, b in zip(models, models[1:], strict=False)]
+    expected = [gained(a, b) for a, b in itertools.pairwise(models)]
     np.testing.assert_allclose(table.statistic, expected, rtol=1e-9)
     np.testing.assert_allclose(table.deviance, [m.deviance for m in models[1:]], rtol=1e-12)
     assert table.df_resid.tolist() == [m.df_resid for m in models[1:]]
@@ -249,7 +253,7 @@ def test_interaction_order_does_not_change_the_tests(frame):
         np.testing.assert_allclose(a, b, rtol=1e-8)
 
 
-# type III ---------------------------------------------------------------------------------------------------------------
+# type III ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("test", ["LR", "wald", "score"])
@@ -285,7 +289,7 @@ def test_type_iii_heading_notes_numeric_columns_in_interactions(frame, fit):
     assert told not in repr(fit.anova(type="II"))
 
 
-# robust and clustered ----------------------------------------------------------------------------------------------------
+# robust and clustered ------------------------------------------------------------------------------------------------
 
 
 def test_clusters_give_f_tests(frame, fit):
@@ -307,11 +311,11 @@ def test_robust_likelihood_ratios_are_refused(fit):
 def test_refusals_say_the_way_out(fit, frame):
     with pytest.raises(gi.InputError, match="Wald tests have no sequential form; use type='II' or 'III', or test='LR'"):
         fit.anova(type="I", test="wald")
-    with pytest.raises(gi.InputError, match="type '4' is not known. Choose one of: I, II, III"):
+    with pytest.raises(gi.InputError, match=r"type '4' is not known. Choose one of: I, II, III"):
         fit.anova(type=4)
-    with pytest.raises(gi.InputError, match="test 'F' is not known. Choose one of: LR, wald, score"):
+    with pytest.raises(gi.InputError, match=r"test 'F' is not known. Choose one of: LR, wald, score"):
         fit.anova(test="F")
-    with pytest.raises(gi.InputError, match="cov of a score test 'HC3' is not known. Did you mean 'HC0'"):
+    with pytest.raises(gi.InputError, match=r"cov of a score test 'HC3' is not known. Did you mean 'HC0'"):
         fit.anova(test="score", cov="HC3")
     with pytest.raises(TypeError, match=r"anova\(\) has no argument 'typ'. Did you mean 'type'\?"):
         fit.anova(typ="II")
@@ -319,7 +323,7 @@ def test_refusals_say_the_way_out(fit, frame):
         gi.logit("y ~ x", frame, penalty=gi.Firth()).anova()
 
 
-# several fits ------------------------------------------------------------------------------------------------------------
+# several fits --------------------------------------------------------------------------------------------------------
 
 
 def test_chain_has_one_row_per_model_in_the_order_given(frame, fit):
@@ -344,9 +348,11 @@ def test_chain_does_not_test_models_of_equal_rank(frame):
 
 
 def test_chain_refuses_what_cannot_be_compared(frame, fit):
-    with pytest.raises(gi.InputError, match="The fits use different rows: 'y ~ x' has 400 .100 of its own., 'y ~ x' h"):
+    with pytest.raises(
+        gi.InputError, match=r"'y ~ x' has 400 .100 of its own., 'y ~ x' has 300 .0 of its own., so"
+    ):
         gi.anova(gi.logit("y ~ x", frame), gi.logit("y ~ x", frame[:300]))
-    with pytest.raises(gi.InputError, match="The fits have different links, logit and probit."):
+    with pytest.raises(gi.InputError, match=r"The fits have different links, logit and probit."):
         gi.anova(fit, gi.glm("y ~ x", frame, link="probit"))
     with pytest.raises(gi.InputError, match="Several fits are compared by test='LR'; test='wald' belongs to the terms"):
         gi.anova(gi.logit("y ~ x", frame), fit, test="wald")
@@ -354,7 +360,7 @@ def test_chain_refuses_what_cannot_be_compared(frame, fit):
         gi.anova(gi.logit("y ~ x", frame, penalty=gi.Firth()), fit)
 
 
-# known numbers -------------------------------------------------------------------------------------------------------------
+# known numbers -------------------------------------------------------------------------------------------------------
 
 
 def test_mtcars_sequential():
@@ -368,7 +374,7 @@ def test_mtcars_sequential():
     assert round(table.deviance.iloc[-1], 3) == 10.487
 
 
-# aliased and separated -------------------------------------------------------------------------------------------------------
+# aliased and separated -----------------------------------------------------------------------------------------------
 
 
 def test_aliased_columns_do_not_count(frame):
@@ -443,7 +449,7 @@ def test_score_tests_of_separated_models(separated):
     assert table.statistic["g"] == pytest.approx(full.statistic, rel=1e-8)
 
 
-# grouped, weights, offsets, links ---------------------------------------------------------------------------------------------
+# grouped, weights, offsets, links ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog", "cauchit"])
@@ -465,9 +471,7 @@ def test_grouped_rows_and_their_trials_give_the_same_tests(link):
 def test_offsets_stay_in_every_model(frame):
     shifted = frame.assign(o=0.5 * frame.z)
     fit = gi.logit("y ~ x + g + offset(o)", shifted)
-    expected = [
-        gained(gi.logit(f"y ~ {rhs} + offset(o)", shifted), fit) for rhs in ("g", "x")
-    ]
+    expected = [gained(gi.logit(f"y ~ {rhs} + offset(o)", shifted), fit) for rhs in ("g", "x")]
     np.testing.assert_allclose(fit.anova().statistic, expected, rtol=1e-8)
     keyword = gi.logit("y ~ x + g", shifted, offset="o")
     np.testing.assert_allclose(keyword.anova().statistic, expected, rtol=1e-8)

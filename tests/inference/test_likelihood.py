@@ -43,7 +43,7 @@ def gained(small: gi.Fit, large: gi.Fit) -> float:
     return 2 * (large.loglik - small.loglik)
 
 
-# R's lrtest ------------------------------------------------------------------------------------------------------------
+# R's lrtest ----------------------------------------------------------------------------------------------------------
 
 COMPARED = [name for name in NAMES if "sub_formula" in case(name)["results"]["lrtest"]]
 NON_INTEGER = "birthwt_weights"  # R rounds w·y in its logLik there, not in its deviances
@@ -59,7 +59,9 @@ def pair(name: str) -> tuple[gi.Fit, gi.Fit]:
     used = found["frame"].iloc[found["rows_used"]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", gi.SeparationWarning)
-        small = gi.glm(f"{left} ~ {found['results']['lrtest']['sub_formula'].split('~')[1]}", used, link=found["link"], **options)
+        small = gi.glm(
+            f"{left} ~ {found['results']['lrtest']['sub_formula'].split('~')[1]}", used, link=found["link"], **options
+        )
         return small, gi.glm(f"{left} ~ {right}", used, link=found["link"], **options)
 
 
@@ -102,7 +104,7 @@ def test_score_test_is_rao_of_the_larger_model(name):
     assert row.statistic == pytest.approx(expected, rel=1e-6)
 
 
-# lr_test of terms --------------------------------------------------------------------------------------------------------
+# lr_test of terms ----------------------------------------------------------------------------------------------------
 
 
 def test_one_row_that_names_its_hypothesis(fit):
@@ -165,7 +167,7 @@ def test_names_that_are_not_terms(fit):
         fit.lr_test(["g[T.b]"])
 
 
-# lr_test between fits ------------------------------------------------------------------------------------------------------
+# lr_test between fits ------------------------------------------------------------------------------------------------
 
 
 def test_either_fit_may_be_the_larger_and_it_says_what_was_compared(fit, frame):
@@ -251,7 +253,7 @@ def test_penalised_fits_are_refused(frame, fit):
             call()
 
 
-# rank ----------------------------------------------------------------------------------------------------------------------
+# rank ----------------------------------------------------------------------------------------------------------------
 
 
 def test_df_counts_estimable_columns(frame):
@@ -268,7 +270,7 @@ def test_df_counts_estimable_columns(frame):
     assert (whole.df, whole.statistic) == (2, pytest.approx(expected, rel=1e-8))
 
 
-# separation -----------------------------------------------------------------------------------------------------------------
+# separation ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("link", LINKS)
@@ -297,7 +299,7 @@ def test_complete_separation():
     assert fit.lr_test(gi.logit("y ~ 1", data)).statistic[0] == pytest.approx(16 * np.log(2), rel=1e-12)
 
 
-# score tests: the model's variance ---------------------------------------------------------------------------------------------
+# score tests: the model's variance -----------------------------------------------------------------------------------
 
 
 def plain_of(frame: pd.DataFrame, link: str, grouped: bool, **options: str) -> tuple[gi.Fit, object]:
@@ -355,7 +357,9 @@ def test_two_ways_of_clustering(frame):
     """The variances add up by inclusion-exclusion, so for one column the reciprocals of the statistics do."""
     fit, model = plain_of(frame, "probit", True)
     both = frame.mouse + frame.day.astype(str)
-    one, other, cells = (score_statistic(model, columns(frame, "u"), clusters=c) for c in (frame.mouse, frame.day, both))
+    one, other, cells = (
+        score_statistic(model, columns(frame, "u"), clusters=c) for c in (frame.mouse, frame.day, both)
+    )
     row = fit.score_test("u", cov="CR0", cluster=["mouse", "day"]).iloc[0]
     assert 1 / row.statistic == pytest.approx(1 / one + 1 / other - 1 / cells, rel=1e-8)
 
@@ -386,7 +390,7 @@ def test_score_test_of_a_two_by_two_table_is_pearsons_chi_square():
         assert fit.score_test("x").statistic[0] == pytest.approx(expected, rel=1e-9)
 
 
-# score tests: forms and refusals ------------------------------------------------------------------------------------------------
+# score tests: forms and refusals -------------------------------------------------------------------------------------
 
 
 def test_forms_of_terms_to_add(fit, frame):
@@ -428,7 +432,9 @@ def test_rows_that_miss_the_new_column_are_refused(frame):
         "20 rows of the fit miss a value needed for z (missing: 20 in z), and models on different rows cannot be "
         "compared. Refit on the rows complete in all columns, for example data.dropna(subset=[...])."
     )
-    with pytest.raises(gi.InputError, match=r"^1 row of the fit misses a value needed for u \(missing: 1 in u\), and mo"):
+    with pytest.raises(
+        gi.InputError, match=r"^1 row of the fit misses a value needed for u \(missing: 1 in u\), and mo"
+    ):
         gi.logit("y ~ x", holes).score_test("u")
     known = gi.logit("y ~ x + z", holes)  # 20 rows are left out of this fit
     assert known.score_test("g").df[0] == 2

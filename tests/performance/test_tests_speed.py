@@ -47,12 +47,6 @@ for (package in names(calls)) if (requireNamespace(package, quietly = TRUE)) {
 """
 
 
-@pytest.fixture(autouse=True)
-def on_demand(request):
-    if "performance" not in (request.config.option.markexpr or ""):
-        pytest.skip("timings run on demand: pytest -m performance -s")
-
-
 def fastest(run: Callable[[], object], repeats: int) -> float:
     """Seconds of the fastest run, after one to warm up."""
     run()
