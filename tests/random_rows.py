@@ -42,6 +42,7 @@ def numbers(seed: int, n: int, p: int, link: str, scale: float = 1.0) -> Numbers
     offset = 0.3 * rng.standard_normal(n)
     coef = rng.normal(0, 0.5 / np.sqrt(p), p) / np.r_[1.0, np.full(p - 1, scale)]
     y = (rng.random(n) < family(link).mean(X @ coef + offset)).astype(float)
+    y[:2] = 0.0, 1.0  # both outcomes, whatever the draw
     return Numbers(X, y, rng.integers(1, 4, n).astype(float), offset, link)
 
 

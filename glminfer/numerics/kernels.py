@@ -42,9 +42,10 @@ def null_likelihood(block: Block, coef: Array, family: Family, models: Models = 
 
 def gradient(block: Block, coef: Array, family: Family) -> Array:
     """Log-likelihood and score only, packed as (m, 1 + p): what first-order solvers need."""
-    loglik, score, _, _ = family.pointwise(block.y, block.eta(coef))
-    total = weighted_sum(block.weights, loglik)
-    return np.column_stack([total, (block.weights * score).T @ block.X])
+    with np.errstate(over="ignore", invalid="ignore"):
+        loglik, score, _, _ = family.pointwise(block.y, block.eta(coef))
+        total = weighted_sum(block.weights, loglik)
+        return np.column_stack([total, (block.weights * score).T @ block.X])
 
 
 def weighted_sum(weights: Array, values: Array) -> Array:

@@ -227,6 +227,16 @@ def test_a_model_without_curvature_stops() -> None:
     assert np.isnan(found.decrement[0])
 
 
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("far", [-1e3, -710.0, -400.0, 400.0, 710.0, 1e3, 1e6])
+def test_a_wild_trial_gives_no_warning(link: str, far: float) -> None:
+    """Terms that are not representable are infinite; the step is halved and nobody is told."""
+    data = numbers(10, 40, 2, link)
+    objective = likelihood(data)
+    assert objective(np.array([[far, 0.0]])).loglik[0] < objective(np.zeros((1, 2))).loglik[0]
+    assert not np.isnan(objective.slope(np.array([far, 0.0]))[0])
+
+
 def test_held_coefficients_stay() -> None:
     """A coefficient held at a value is the fit with that part in the offset."""
     data = numbers(9, 150, 3, "probit")

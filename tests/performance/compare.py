@@ -20,8 +20,12 @@ from peers import PYTHON, Answer, Timed, glminfer, has_r, installed, run_r
 from scenarios import Scenario, mixed, numeric
 from threadpoolctl import threadpool_limits
 
-FULL = (lambda: mixed(), lambda: numeric(1_000_000, 20, 5), lambda: numeric(100_000, 200))
-QUICK = (lambda: mixed(rounds=3), lambda: numeric(50_000, 20), lambda: numeric(5_000, 100))
+FULL = {"small": lambda: mixed(), "tall": lambda: numeric(1_000_000, 20), "wide": lambda: numeric(100_000, 200)}
+QUICK = {
+    "small": lambda: mixed(rounds=3),
+    "tall": lambda: numeric(50_000, 20),
+    "wide": lambda: numeric(5_000, 100),
+}
 
 
 def timed(runs: dict[str, Timed], scenario: Scenario) -> tuple[dict[str, list[float]], dict[str, Answer]]:
@@ -110,14 +114,16 @@ def _load() -> str:
 def main() -> None:
     """Print the tables."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("only", nargs="*", choices=[[], *FULL], metavar="DATA", help="small, tall, wide")
     options.add_argument("--quick", action="store_true", help="smaller data, a few seconds in all")
     options.add_argument("--no-r", action="store_true", help="leave R out")
     chosen = options.parse_args()
     print(machine())
     absent = [name for name, (module, _) in PYTHON.items() if not installed(module)]
     print("Skipped, not installed:", "; ".join(absent + ([] if has_r() else ["R"])) or "none", end="\n\n")
-    for make in QUICK if chosen.quick else FULL:
-        scenario = make()
+    makers = QUICK if chosen.quick else FULL
+    for name in chosen.only or makers:
+        scenario = makers[name]()
         print(
             f"{scenario.name}, {scenario.n_coefficients} coefficients, {scenario.rounds * scenario.burst} runs each",
             flush=True,
