@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.errors import Status
 from glminfer.fit.nested import Stage, alone, complement, stage, stage_of
 from glminfer.fit.records import FitRecord, Space
 from glminfer.numerics import linalg
@@ -176,16 +177,30 @@ def one_sided(fit: FitRecord, functional: Array, sign: float, target: float) -> 
     from scipy.optimize import brentq
 
     where = stage_of(fit)
-    space, point = complement(where, functional[None]), functional / (functional @ functional)
-    top = fit.loglik - fit.count_constant
+    space = complement(where, functional[None])
+    solved = np.linalg.solve(where.metric, functional)
+    known = [(0.0, np.zeros_like(functional))]
 
     def excess(value: float) -> float:
-        held = alone(where, space, value * point, value * point)
+        point = value / float(functional @ solved) * solved
+        held = alone(where, space, point, _foreseen(known, value, point))
+        if held.status is not Status.LIMIT:
+            known.append((value, held.coef))
         return float(np.sqrt(max(2 * (top - held.loglik), 0.0)) - target)
 
+    top = fit.loglik - fit.count_constant
     inner, outer = _straddle(excess, sign / np.abs(functional / where.scale).max())
     end = brentq(excess, min(inner, outer), max(inner, outer), xtol=1e-9, rtol=1e-12)
     return (float(end), np.inf) if sign > 0 else (-np.inf, float(end))
+
+
+def _foreseen(known: list[tuple[float, Array]], value: float, point: Array) -> Array:
+    """Where the held maximum should be: on the line through the two nearest known ones; two more start it."""
+    if len(known) < 4:
+        return point
+    (at, coef), *others = sorted(known[1:], key=lambda one: abs(one[0] - value))
+    away, other = next((one for one in others if one[0] != at), (at, coef))
+    return coef if away == at else np.asarray(coef + (value - at) / (away - at) * (other - coef))
 
 
 def _straddle(excess: Callable[[float], float], step: float) -> tuple[float, float]:

@@ -25,6 +25,7 @@ Spaces: TypeAlias = Sequence[Array] | None
 
 _EPS = np.finfo(float).eps
 _ARMIJO = 1e-4
+_NEAR = 1e-5  # a decrement whose square, the gain to come, is lost in the rounding of a log-likelihood
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
 _DRIFT = 5  # so many steps in a row at a linear rate: the estimate is running away
 
@@ -213,7 +214,8 @@ def _begin(start: Array, terms: Terms, spaces: Spaces) -> _State:
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
     """Accept the trials that raise the log-likelihood, halve the steps of the others (9)."""
     old = state.terms.loglik[active]
-    slack = 8 * _EPS * np.abs(old)
+    # so near the maximum the gain is below the rounding of the sum, and the full step is right whatever its sign
+    slack = np.where(state.decrement[active] < _NEAR, 1e-12, 8 * _EPS) * np.abs(old)
     with np.errstate(invalid="ignore"):
         gain = terms.loglik - old
         needed = _ARMIJO * state.size[active] * state.decrement[active] ** 2
