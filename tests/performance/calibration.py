@@ -84,16 +84,24 @@ def interval_replicate(rng: np.random.Generator, n: int, rate: float) -> Found:
 def coverage(data: Sample) -> Found:
     """Where the true slope lies relative to each interval, and how the sample is separated."""
     fit, firth = gi.logit("y ~ x + g", data), gi.logit("y ~ x + g", data, penalty=gi.Firth())
-    intervals = {method: fit.confint(method=method, terms=["x"]) for method in METHODS}
-    intervals["Firth, Wald"] = firth.confint(method="wald", terms=["x"])
+    intervals = {method: ends(fit, method) for method in METHODS} | {"Firth, Wald": ends(firth, "wald")}
     found = {
         "separated": fit.status is gi.Status.SEPARATED,
         "slope infinite": not np.isfinite(fit.coef["x"]),
         "no Firth maximum": not firth.converged,
     }
-    for name, table in intervals.items():
-        found |= _placed(name, float(table.conf_low[0]), float(table.conf_high[0]))
+    for name, (low, high) in intervals.items():
+        found |= _placed(name, low, high)
     return found
+
+
+def ends(fit: gi.Fit, method: str) -> tuple[float, float]:
+    """The interval of the slope; NaN where the search for its ends fails, which is counted as well."""
+    try:
+        table = fit.confint(method=method, terms=["x"])
+    except ValueError:
+        return np.nan, np.nan
+    return float(table.conf_low[0]), float(table.conf_high[0])
 
 
 def _placed(name: str, low: float, high: float) -> Found:
@@ -138,7 +146,15 @@ def interval_tables(rates: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
         for level in ("5", "1"):
             columns = [f"p {test} {term} {level}" for test in tests]
             yield f"Rejection of a true null at {level} %: {what}, in %", rates[columns]
-    said = ["separated", "slope infinite", "unbounded profile", "none score", "redrawn", "no Firth maximum"]
+    said = [
+        "separated",
+        "slope infinite",
+        "unbounded profile",
+        "none profile",
+        "none score",
+        "redrawn",
+        "no Firth maximum",
+    ]
     yield "Samples with infinite estimates, in %", rates[said]
 
 
@@ -244,7 +260,11 @@ def rate(values: pd.Series) -> str:
 
 def headed(table: pd.DataFrame) -> pd.DataFrame:
     """Columns as a reader calls them."""
-    told = {"separated": "any coefficient", "slope infinite": "slope", "redrawn": "one outcome only, drawn again"}
+    told = {
+        "redrawn": "one outcome, drawn again",
+        "none profile": "no profile interval",
+        "none score": "no score interval",
+    }
     names = [told.get(name, name) for name in table]
     names = [name.removeprefix("covers ").removeprefix("p ") for name in names]
     names = [name.rsplit(" ", 2)[0] if name[-2:] in (" 5", " 1") else name for name in names]

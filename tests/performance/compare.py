@@ -3,6 +3,7 @@
 Every package may use one thread of BLAS or OpenMP. Only glminfer works on rows in threads of its own, so it is timed
 with one processor and with all of them. The rounds of the Python packages are interleaved, so that a change in the load
 of the machine meets them all; R follows at once, with the data handed over in files and the clock running inside R.
+The CPU time, summed over threads, hardly depends on what else the machine is doing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
-from peers import PYTHON, Answer, Timed, glminfer, has_r, installed, run_r
+from peers import PYTHON, Answer, Spent, Timed, glminfer, has_r, installed, run_r
 from scenarios import Scenario, mixed, numeric
 from threadpoolctl import threadpool_limits
 
@@ -28,41 +29,43 @@ QUICK = {
 }
 
 
-def timed(runs: dict[str, Timed], scenario: Scenario) -> tuple[dict[str, list[float]], dict[str, Answer]]:
-    """Seconds of each run, and what each package answered; a run to warm up precedes each burst of short ones."""
+def timed(runs: dict[str, Timed], scenario: Scenario) -> tuple[dict[str, list[Spent]], dict[str, Answer]]:
+    """What each run took, and what each package answered; a run to warm up precedes each burst of short ones."""
     answers = {name: run() for name, run in runs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    spent: dict[str, list[Spent]] = {name: [] for name in runs}
     for _ in range(scenario.rounds):
         for name, run in runs.items():
             if scenario.burst > 1:
                 run()
-            seconds[name] += [_seconds(run) for _ in range(scenario.burst)]
-    return seconds, answers
+            spent[name] += [_spent(run) for _ in range(scenario.burst)]
+    return spent, answers
 
 
-def _seconds(run: Timed) -> float:
-    start = perf_counter()
+def _spent(run: Timed) -> Spent:
+    start, processor = perf_counter(), process_time()
     run()
-    return perf_counter() - start
+    return perf_counter() - start, process_time() - processor
 
 
 def compared(scenario: Scenario, with_r: bool) -> pd.DataFrame:
-    """One row per package: median seconds, spread, ratio to glminfer, largest relative differences from glminfer."""
+    """One row per package: times, their ratio to glminfer's, and largest relative differences from its answers."""
     cores = len(os.sched_getaffinity(0))
     own = {f"glminfer, {_threads(count)}": glminfer(scenario, count) for count in sorted({cores, 1}, reverse=True)}
     runs = own | {name: peer(scenario) for name, (module, peer) in PYTHON.items() if installed(module)}
     with threadpool_limits(limits=1):  # all packages are imported by now, and their BLAS and OpenMP with them
-        seconds, answers = timed(runs, scenario)
+        spent, answers = timed(runs, scenario)
     if with_r:
         name = "R glm + summary, formula"
-        seconds[name], answers[name], _ = run_r(scenario, scenario.rounds * scenario.burst)
+        spent[name], answers[name], _ = run_r(scenario, scenario.rounds * scenario.burst)
     ours = next(iter(answers))
+    times = {name: np.array(pairs).T for name, pairs in spent.items()}
     return pd.DataFrame(
         {
-            "median": {name: _duration(np.median(values)) for name, values in seconds.items()},
-            "fastest": {name: _duration(min(values)) for name, values in seconds.items()},
-            "slowest": {name: _duration(max(values)) for name, values in seconds.items()},
-            "ratio": {name: f"{np.median(values) / np.median(seconds[ours]):.1f}" for name, values in seconds.items()},
+            "median": {name: _duration(np.median(wall)) for name, (wall, _) in times.items()},
+            "fastest": {name: _duration(wall.min()) for name, (wall, _) in times.items()},
+            "slowest": {name: _duration(wall.max()) for name, (wall, _) in times.items()},
+            "ratio": {name: f"{np.median(wall) / np.median(times[ours][0]):.1f}" for name, (wall, _) in times.items()},
+            "CPU": {name: _duration(np.median(cpu)) for name, (_, cpu) in times.items()},
             "coef differs": {name: _difference(answer[0], answers[ours][0]) for name, answer in answers.items()},
             "SE differs": {name: _difference(answer[1], answers[ours][1]) for name, answer in answers.items()},
         }

@@ -20,6 +20,7 @@ from scenarios import Scenario
 
 Answer = tuple[np.ndarray, np.ndarray | None]
 Timed = Callable[[], Answer]
+Spent = tuple[float, float]  # seconds on the clock, and of the processors
 
 
 @contextmanager
@@ -137,9 +138,11 @@ model <- as.formula(readLines(file.path(folder, "formula.txt")))
 for (k in seq_len(repeats + 1)) {
   gc(FALSE)
   start <- as.numeric(Sys.time())
+  used <- sum(proc.time()[1:2])
   fit <- glm(model, family = binomial(), data = d)
   table <- coef(summary(fit))
-  if (k > 1) cat("seconds", format(as.numeric(Sys.time()) - start, digits = 10), "\\n")
+  wall <- as.numeric(Sys.time()) - start
+  if (k > 1) cat("spent", format(c(wall, sum(proc.time()[1:2]) - used), digits = 10), "\\n")
 }
 cat("version", as.character(getRversion()), "\\n")
 cat("coef", format(table[, 1], digits = 17), "\\n")
@@ -147,7 +150,7 @@ cat("se", format(table[, 2], digits = 17), "\\n")
 """
 
 
-def run_r(scenario: Scenario, repeats: int) -> tuple[list[float], Answer, str]:
+def run_r(scenario: Scenario, repeats: int) -> tuple[list[Spent], Answer, str]:
     """Time glm and summary inside R (after one run to warm up); reading the data is not counted."""
     with tempfile.TemporaryDirectory() as folder:
         _hand_over(scenario, Path(folder))
@@ -157,7 +160,8 @@ def run_r(scenario: Scenario, repeats: int) -> tuple[list[float], Answer, str]:
     lines = [line.split() for line in printed.splitlines() if line]
     found = {words[0]: words[1:] for words in lines}
     answer = np.array(found["coef"], dtype=float), np.array(found["se"], dtype=float)
-    return [float(words[1]) for words in lines if words[0] == "seconds"], answer, found["version"][0]
+    spent = [(float(words[1]), float(words[2])) for words in lines if words[0] == "spent"]
+    return spent, answer, found["version"][0]
 
 
 def _hand_over(scenario: Scenario, folder: Path) -> None:
