@@ -173,6 +173,8 @@ def _method(link: str, solver: str, control: Control | None, penalty: Firth | No
         raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(max_iter=50).")
     if not isinstance(penalty, Firth | None):
         raise InputError(f"penalty={penalty!r} is not a penalty; write penalty=gi.Firth().")
+    if control is not None and control.step_size is not None and solver != "gradient":
+        raise InputError(f"Control(step_size=...) is for solver='gradient'; solver={solver!r} finds its own steps.")
     if penalty is not None and solver != "newton":
         raise InputError(f"solver={solver!r} is for maximum likelihood; leave it out with penalty=.")
     return Method(link, solver, control or Control(), penalty)

@@ -31,10 +31,18 @@ def warn_about(fit: FitRecord) -> None:
     if fit.status is Status.SEPARATED:
         warnings.warn(fit.separation, SeparationWarning, stacklevel=level)
     elif fit.status is Status.LIMIT:
-        warnings.warn(
-            f"{Status.LIMIT.sentence[:-1]} ({counted(fit.n_iter, 'iteration')} of {fit.solver!r}). "
-            "The estimates are not the maximum; "
-            "raise the limit with control=gi.Control(max_iter=...) and look at fit.trace.",
-            ConvergenceWarning,
-            stacklevel=level,
+        warnings.warn(_unfinished(fit), ConvergenceWarning, stacklevel=level)
+
+
+def _unfinished(fit: FitRecord) -> str:
+    """Why the solver stopped short of the maximum, and what to try."""
+    done = f"({counted(fit.n_iter, 'iteration')} of {fit.solver!r})"
+    if fit.control.max_iter is not None and fit.n_iter >= fit.control.max_iter:
+        return (
+            f"{Status.LIMIT.sentence[:-1]} {done}. The estimates are not the maximum; raise the limit with "
+            "control=gi.Control(max_iter=...) and look at fit.trace."
         )
+    return (
+        f"The solver found no further step that raises the likelihood {done}, short of its maximum. The estimates are "
+        "not the maximum; look at fit.trace, at the scale of columns, weights and offset, and try another solver."
+    )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from glminfer.errors import InputError, Status
 from glminfer.fit.records import FitRecord, Space
 from glminfer.fit.single import Method, climb
+from glminfer.fit.starts import flat_start
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.families import Family
@@ -161,7 +162,8 @@ def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
     held = where.space.rows.with_offset(whole.offset + (whole.X @ point)[:, None])
     held = held.with_X(np.ascontiguousarray(whole.X @ B))
     usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
-    start = np.asarray(np.linalg.lstsq(B, near - point, rcond=None)[0], float) if usable else np.zeros(B.shape[1])
+    nearest = np.asarray(np.linalg.lstsq(B, near - point, rcond=None)[0], float) if usable else None
+    start = flat_start(held, where.family) if nearest is None else nearest
     summit = climb(held, where.family, Method(where.family.link, control=where.control), start)
     free = summit.solution.coef[0] if summit.inner is None else summit.inner.T @ summit.solution.coef[0]
     status = summit.solution.status[0] if summit.recession is None else Status.SEPARATED

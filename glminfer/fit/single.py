@@ -15,6 +15,7 @@ from glminfer.errors import DataError, Status
 from glminfer.fit import separation
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.records import FitRecord, Space
+from glminfer.fit.starts import constants, flat_start
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
@@ -68,7 +69,7 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     Raises
     ------
     DataError
-        If there are at least as many independent columns as rows.
+        If there are more columns than rows and as many independent ones as rows.
     """
     design = sample.design
     if method.penalty is None:
@@ -77,7 +78,7 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     chosen = family(method.link)
     basis = learn_basis(raw, len(design.columns), design.constant)
     rows = raw.with_X(basis.columns(sample.X))
-    summit = climb(rows, chosen, method, _start(basis, chosen, sample))
+    summit = climb(rows, chosen, method, _start(rows, basis, chosen, sample))
     return _record(sample, raw.with_X(rows.whole.X), basis, summit, method, call)
 
 
@@ -98,7 +99,12 @@ def refuse_saturated(sample: Sample) -> None:
 def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
     if method.penalty is not None:  # exists whatever the data; starts at zero, which no separation can spoil
-        return Summit(rows, method.penalty.maximise(rows, fam, np.zeros(len(start)), method.control))
+        return Summit(
+            rows,
+            method.penalty.maximise(
+                rows, fam, flat_start(rows, fam) if np.any(rows.whole.offset) else 0 * start, method.control
+            ),
+        )
     scout = solve(rows, fam, _scouting(method), start)
     apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
     if apart is None:
@@ -108,7 +114,7 @@ def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit
     kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
     inner = learn_basis(kept, len(start), None)
     kept = kept.with_X(inner.columns(rows.whole.X))
-    return Summit(kept, solve(kept, fam, method, np.zeros(inner.rank)), inner, cone, mask)
+    return Summit(kept, solve(kept, fam, method, flat_start(kept, fam)), inner, cone, mask)
 
 
 def _scouting(method: Method) -> Method:
@@ -116,10 +122,12 @@ def _scouting(method: Method) -> Method:
     return method if method.solver == "newton" else Method(method.link)
 
 
-def _start(basis: Basis, fam: Family, sample: Sample) -> Array:
-    """Zero, or the constant at the link of the overall mean where that is known."""
+def _start(rows: MemoryRows, basis: Basis, fam: Family, sample: Sample) -> Array:
+    """The constant at the link of the overall mean, zero without one; with an offset, what makes eta flattest."""
+    if np.any(sample.offset):
+        return flat_start(rows, fam)
     start, constant = np.zeros(basis.rank), sample.design.constant
-    if constant is None or np.any(sample.offset):
+    if constant is None:
         return start
     at = np.flatnonzero(constant)
     where = np.flatnonzero(np.isin(basis.kept, at))
@@ -134,11 +142,23 @@ def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Soluti
     if method.solver != "newton":
         products = rows.sum(kernels.column_products)
         total = max(float(rows.whole.weights.sum()), 1.0)
-        first = standardising(products, _unit_constant(rows)), total
+        first = standardising(products, _unit_constant(rows), rows.nobs), total
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
         return _best_of_starts(rows, fam, method, start)
-    return maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
+    found = maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
+    if found.status[0] is Status.LIMIT and found.n_iter[0] == 0:  # no curvature at the start, as with large offsets
+        return maximise(objective, _regressed_start(rows, fam)[None], method.control)
+    return found
+
+
+def _regressed_start(rows: MemoryRows, fam: Family) -> Array:
+    """Least squares of the link of the outcomes, drawn in from 0 and 1, less the offset: R's start."""
+    whole = rows.whole
+    weights = whole.weights[:, 0]
+    inside = (weights * whole.y[:, 0] + 0.5) / (weights + 1.0)
+    goal, root = fam.quantile(inside) - whole.offset[:, 0], np.sqrt(weights)
+    return np.asarray(np.linalg.lstsq(whole.X * root[:, None], goal * root, rcond=None)[0])
 
 
 def _unit_constant(rows: MemoryRows) -> Array | None:
@@ -160,8 +180,9 @@ def _subsample_start(rows: MemoryRows, fam: Family, start: Array) -> Array:
 
 def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
     """A likelihood that is not concave: climb from several starts, keep the highest."""
-    smooth = solve(rows, family("logit"), method, np.zeros(len(start))).coef[0]
-    starts = [start, np.zeros(len(start)), smooth * np.pi / 4, smooth]
+    flat = flat_start(rows, fam)
+    smooth = solve(rows, family("logit"), method, flat).coef[0]
+    starts = [start, np.zeros(len(start)), flat, flat + (smooth - flat) * np.pi / 4, smooth]
     found = [maximise(Likelihood(rows, fam), at[None], method.control) for at in starts]
     done = [s for s in found if s.status[0] is Status.CONVERGED] or found
     return max(done, key=lambda s: float(s.terms.loglik[0]))
@@ -295,5 +316,6 @@ def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:
     mean = float(np.average(sample.y, weights=sample.weights))
     if not np.any(sample.offset):
         return float(sample.weights.sum() * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
-    start[0, 0] = fam.quantile(np.array(mean)) - np.average(sample.offset, weights=sample.weights)
-    return float(maximise(NullLikelihood(raw, fam), start, Control()).terms.loglik[0])
+    starts = constants(raw, fam)
+    found = [maximise(NullLikelihood(raw, fam), at[None], Control()) for at in (starts[:1] if fam.concave else starts)]
+    return max(float(one.terms.loglik[0]) for one in found)

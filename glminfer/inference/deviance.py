@@ -144,7 +144,9 @@ def _sequential(fit: FitRecord, where: Stage) -> list[Pair]:
     terms = term_names.names(fit)
     base = ["Intercept"] if fit.design.has_intercept else []
     spaces = [span(where, term_names.columns_of(fit, base + terms[:k])) for k in range(len(terms))]
-    return [Pair(t, small, large) for t, small, large in zip(terms, spaces, [*spaces[1:], None], strict=True)]
+    return [
+        Pair(t, small, large) for t, small, large in zip(terms, spaces, [*spaces[1:], None][: len(terms)], strict=True)
+    ]
 
 
 def _marginal(fit: FitRecord, where: Stage) -> list[Pair]:

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.special import bdtr, ndtri, xlogy
+from numpy.typing import NDArray
+from scipy.special import bdtr, bdtrc, ndtri, xlogy
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
@@ -103,13 +104,35 @@ def _weighted(y: Array, event: Array, other: Array) -> Array:
 def _quantile(fit: FitRecord, seed: int | None) -> Array:
     """Φ⁻¹(F(y⁻) + U (F(y) - F(y⁻))) with F the fitted binomial distribution (26)."""
     _, sample = fit.with_rows()
-    p = probability(fit, link_values(fit).eta)
-    trials = np.ones(len(p)) if sample.trials is None else sample.trials
-    events = np.round(sample.y * trials)
-    below = np.where(events > 0, bdtr(np.maximum(events - 1, 0), trials.astype(int), p), 0.0)
-    upto = bdtr(events, trials.astype(int), p)
+    eta = link_values(fit).eta
+    p, q = probability(fit, eta), _complement(fit, eta)
+    trials = (np.ones(len(p)) if sample.trials is None else sample.trials).astype(int)
+    events = np.round(sample.y * trials).astype(int)
     uniform = np.random.default_rng(seed).uniform(size=len(p))
-    return np.asarray(ndtri(below + uniform * (upto - below)))
+    low = _mixed(_at_most(events - 1, trials, p, q), _at_most(events, trials, p, q), uniform)
+    # the same from the other end, by counting failures: exact where low is near 1
+    failures = trials - events
+    high = _mixed(_at_most(failures - 1, trials, q, p), _at_most(failures, trials, q, p), 1 - uniform)
+    return np.asarray(np.where(low < 0.5, ndtri(low), -ndtri(high)))
+
+
+def _mixed(start: Array, end: Array, share: Array) -> Array:
+    return np.asarray(start + share * (end - start))
+
+
+def _at_most(k: NDArray[np.intp], n: NDArray[np.intp], p: Array, q: Array) -> Array:
+    """P(at most k of n), p and q = 1 - p given separately so that neither tail cancels."""
+    inside = np.clip(k, 0, np.maximum(n - 1, 0))
+    with np.errstate(invalid="ignore"):
+        value = np.where(p < 0.5, bdtr(inside, n, p), bdtrc(n - inside - 1, n, q))
+    return np.asarray(np.where(k < 0, 0.0, np.where(k >= n, 1.0, value)))
+
+
+def _complement(fit: FitRecord, eta: Array) -> Array:
+    """1 - F(eta), exact in its tail and at ±inf."""
+    finite = np.isfinite(eta)
+    inside = fit.family.survival(np.where(finite, eta, 0.0))
+    return np.where(finite, inside, np.where(np.isnan(eta), np.nan, (eta < 0) * 1.0))
 
 
 def leverage(fit: FitRecord) -> Array:

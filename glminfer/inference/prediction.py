@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from glminfer.errors import InputError, checked_keywords, one_of
+from glminfer.errors import DataError, InputError, checked_keywords, counted, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import critical
@@ -140,6 +140,8 @@ def predict(
     one_of(type, TYPES, "type")
     _check_options(type, interval, threshold)
     checked_level(level)
+    if interval is None and (level != 0.95 or cov != "model" or cluster is not None):
+        raise InputError("level=, cov= and cluster= are about intervals; add interval='confidence', or leave them out.")
     if type == "terms":
         return _terms(fit, newdata, unseen)
     if interval is not None:
@@ -268,6 +270,11 @@ def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
         y, weights = new.y, new.weights
         eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset, np.ones(len(y), dtype=bool))
     known = np.isfinite(probability(fit, eta)) & (weights > 0)
+    if not known.any():
+        raise DataError(
+            f"None of the {counted(len(y), 'complete row')} of the data can be scored: each needs its outcome, all "
+            "predictors and a positive weight."
+        )
     return pd.DataFrame([_score(fit, y[known], weights[known], eta[known])])
 
 

@@ -20,8 +20,9 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control, Solution, maximise
 from glminfer.numerics.objectives import Likelihood
 
-_MOST_ROUNDS = 60
+_MOST_ROUNDS = 100
 _EXACT = 1e-10  # of the signed root: far below what any reader of an interval can see
+_NEAR = 1e-6  # what must be reached where rounding allows no better
 _FARTHEST = 1e8  # standard errors: an end beyond this is reported as infinite
 
 
@@ -76,35 +77,65 @@ def _top(where: Stage) -> float:
     return Likelihood(where.space.rows, where.family).slope(where.estimate)[0]
 
 
+@dataclass(slots=True)
+class _Search:
+    """Where K searches stand: the distance tried next, and the last one at which the held maximum was found."""
+
+    trial: Array
+    reached: Array
+    z: Array
+    coef: Array
+    tangent: Array
+    low: Array
+    high: Array
+
+
 def _search(ends: Ends, target: float, root: Root) -> Array:
     """Distances from the estimate where the root equals the target, then the ends themselves."""
+    state, se = _begin(ends, target)
+    spaces = [complement(ends.stage, c[None]) for c in ends.functionals]
+    active = np.arange(len(se))
+    for _ in range(_MOST_ROUNDS):
+        part = _part(ends, active)
+        away = part.side * (state.trial - state.reached)[active]
+        solution = _held(part, state.coef[active] + away[:, None] * state.tangent[active], [spaces[k] for k in active])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            _judge(state, part, active, solution, target, root)
+        going = (np.abs(state.z - target) > _EXACT * target) & (state.trial <= _FARTHEST * se)
+        active = active[going[active]]
+        if not active.size:
+            break
+    found = np.where(np.abs(state.z - target) <= _NEAR * target, ends.centre + ends.side * state.reached, np.nan)
+    return np.where(state.trial > _FARTHEST * se, ends.side * np.inf, found)
+
+
+def _begin(ends: Ends, target: float) -> tuple[_Search, Array]:
+    """At the estimate, on the way to the Wald ends; and the standard errors."""
     H = linalg.inverse(ends.stage.metric)
     assert H is not None
     tangents = ends.functionals @ H
     variance = np.einsum("kr,kr->k", tangents, ends.functionals)
-    se = np.sqrt(variance)
-    tangents = tangents / variance[:, None]
-    spaces = [complement(ends.stage, c[None]) for c in ends.functionals]
-    K = len(se)
-    distance, low, high = target * se, np.zeros(K), np.full(K, np.inf)
-    coef = ends.stage.estimate + (ends.side * distance)[:, None] * tangents
-    active = np.arange(K)
-    for _ in range(_MOST_ROUNDS):
-        part = _part(ends, active)
-        solution = _held(part, coef[active], [spaces[k] for k in active])
-        z, slope = root(part, distance[active], solution)
-        low[active], high[active] = _bracket(z < target, distance[active], low[active], high[active])
-        coef[active] = solution.coef
-        moved = _next(distance[active], (target - z) / slope, low[active], high[active])
-        going = np.abs(z - target) > _EXACT * target
-        step = np.where(going, moved - distance[active], 0.0)
-        coef[active] += (part.side * step)[:, None] * _tangent(part, solution)
-        distance[active] += step
-        far = distance > _FARTHEST * se
-        active = active[going & ~far[active]]
-        if not active.size:
-            break
-    return np.where(distance > _FARTHEST * se, ends.side * np.inf, ends.centre + ends.side * distance)
+    se, zero = np.sqrt(variance), np.zeros(len(variance))
+    coef = np.tile(ends.stage.estimate, (len(se), 1))
+    start = _Search(target * se, zero, zero.copy(), coef, tangents / variance[:, None], zero.copy(), zero + np.inf)
+    return start, se
+
+
+def _judge(state: _Search, part: Ends, some: NDArray[np.intp], solution: Solution, target: float, root: Root) -> None:
+    """Move on from the held maxima that were found; half way back where one was not."""
+    distance = state.trial[some]
+    z, slope = root(part, distance, solution)
+    found = np.isfinite(z) & np.array([status is not Status.LIMIT for status in solution.status])
+    low, high = _bracket(z < target, distance, state.low[some], state.high[some])
+    secant = (z - state.z[some]) / (distance - state.reached[some])
+    step = (target - z) / np.where(np.isnan(slope), secant, slope)
+    tangent = _tangent(part, solution)
+    usable = found & np.isfinite(tangent).all(axis=1)
+    state.trial[some] = np.where(found, _next(distance, step, low, high), (state.reached[some] + distance) / 2)
+    here = some[found]
+    state.reached[here], state.z[here], state.coef[here] = distance[found], z[found], solution.coef[found]
+    state.low[here], state.high[here] = low[found], high[found]
+    state.tangent[some[usable]] = tangent[usable]
 
 
 def _part(ends: Ends, some: NDArray[np.intp]) -> Ends:
@@ -120,10 +151,18 @@ def _held(ends: Ends, start: Array, spaces: list[Array]) -> Solution:
 
 def _tangent(ends: Ends, solution: Solution) -> Array:
     """How the held maximum moves per unit of the functional: H⁻¹c / (c'H⁻¹c)."""
-    solved = linalg.solve_all(solution.terms.information, ends.functionals)
-    if solved is None:
-        return np.asarray(ends.functionals / np.einsum("kr,kr->k", ends.functionals, ends.functionals)[:, None])
+    solved = _solved(solution.terms.information, ends.functionals)
     return np.asarray(solved / np.einsum("kr,kr->k", ends.functionals, solved)[:, None])
+
+
+def _solved(A: Array, b: Array) -> Array:
+    """A⁻¹b of each of K systems; NaN where a matrix has lost its rank."""
+    together = linalg.solve_all(A, b)
+    if together is not None:
+        return together
+    factored = [linalg.factor(one) if np.isfinite(one).all() else None for one in A]
+    alone = [np.full_like(v, np.nan) if f is None else linalg.solve(f, v) for f, v in zip(factored, b, strict=True)]
+    return np.array(alone)
 
 
 def _bracket(inside: NDArray[np.bool_], distance: Array, low: Array, high: Array) -> tuple[Array, Array]:
@@ -153,14 +192,11 @@ def likelihood_root(ends: Ends, _distance: Array, solution: Solution) -> tuple[A
     return z, -ends.side * _multiplier(ends, solution) / z
 
 
-def score_root(_ends: Ends, distance: Array, solution: Solution) -> tuple[Array, Array]:
-    """Root of the score statistic at the held maximum, √(s'I⁻¹s), and its slope from the estimate."""
-    solved = linalg.solve_all(solution.terms.information, solution.terms.score)
-    if solved is None:
-        z = np.full(len(distance), np.nan)
-    else:
-        z = np.sqrt(np.maximum(np.einsum("kr,kr->k", solution.terms.score, solved), 1e-300))
-    return z, z / distance
+def score_root(_ends: Ends, _distance: Array, solution: Solution) -> tuple[Array, Array]:
+    """Root of the score statistic at the held maximum, √(s'I⁻¹s); its slope is left to the search."""
+    solved = _solved(solution.terms.information, solution.terms.score)
+    z = np.sqrt(np.maximum(np.einsum("kr,kr->k", solution.terms.score, solved), 1e-300))
+    return z, np.full_like(z, np.nan)
 
 
 ROOTS: dict[str, Root] = {"profile": likelihood_root, "score": score_root}

@@ -48,10 +48,9 @@ class _Scaled:
         return float(newton_step(self.objective((self.A @ theta)[None]))[1][0])
 
 
-def standardising(products: Array, constant: Array | None) -> Array:
-    """A such that the columns of X A have mean 0 and mean square 1 (mean square only when there is no constant)."""
+def standardising(products: Array, constant: Array | None, n: int) -> Array:
+    """A such that the columns of X A have mean 0 and mean square 1 over n rows (only the latter without a constant)."""
     p = len(products)
-    n = float(constant @ products @ constant) if constant is not None else float(np.diagonal(products).max(initial=1.0))
     mean = np.zeros(p) if constant is None else np.where(constant == 0, constant @ products / n, 0.0)
     variance = np.diagonal(products) / n - mean**2
     A = np.eye(p) if constant is None else np.eye(p) - np.outer(constant, mean)
@@ -133,7 +132,9 @@ def _quasi_newton(name: str, limit: int, options: dict[str, float]) -> Callable[
             problem.record(point, float(np.linalg.norm(point - last[0])))
             last[0] = np.array(point)
 
-        bounds = {"maxiter": control.limit(limit), **options}
+        # a gradient of g on the mean scale leaves about 2g√Σw standard errors to go
+        gtol = max(control.tol / (4 * np.sqrt(problem.total)), 1e-13)
+        bounds = {"maxiter": control.limit(limit), "gtol": gtol, **options}
         found = minimize(problem, theta, jac=True, method=name, callback=remember, options=bounds)  # type: ignore[call-overload]
         return np.asarray(found.x)
 
@@ -142,6 +143,6 @@ def _quasi_newton(name: str, limit: int, options: dict[str, float]) -> Callable[
 
 METHODS: dict[str, Callable[[_Scaled, Array, Control], Array]] = {
     "gradient": _descend,
-    "bfgs": _quasi_newton("BFGS", 1000, {"gtol": 1e-11}),
-    "lbfgs": _quasi_newton("L-BFGS-B", 1000, {"gtol": 1e-11, "ftol": 0.0, "maxcor": 20, "maxfun": 100_000}),
+    "bfgs": _quasi_newton("BFGS", 1000, {}),
+    "lbfgs": _quasi_newton("L-BFGS-B", 1000, {"ftol": 0.0, "maxcor": 20, "maxfun": 100_000}),
 }

@@ -30,9 +30,9 @@ def likelihood(block: Block, coef: Array, family: Family, models: Models = None)
     y, weights, offset = _of_models(block, models)
     with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
         loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
-        information = gram(block.X, weights * expected)
-        curvature = information if observed is expected else gram(block.X, weights * observed)
-        return Terms(weighted_sum(weights, loglik), (weights * score).T @ block.X, information, curvature)
+        information = gram(block.X, weighted(weights, expected))
+        curvature = information if observed is expected else gram(block.X, weighted(weights, observed))
+        return Terms(weighted_sum(weights, loglik), weighted(weights, score).T @ block.X, information, curvature)
 
 
 def null_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
@@ -45,12 +45,17 @@ def gradient(block: Block, coef: Array, family: Family) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         loglik, score, _, _ = family.pointwise(block.y, block.eta(coef))
         total = weighted_sum(block.weights, loglik)
-        return np.column_stack([total, (block.weights * score).T @ block.X])
+        return np.column_stack([total, weighted(block.weights, score).T @ block.X])
+
+
+def weighted(weights: Array, values: Array) -> Array:
+    """w v, where a row of zero weight counts nothing even if v is infinite."""
+    return weights * values if weights.min(initial=1.0) > 0 else weights * np.where(weights > 0, values, 0.0)
 
 
 def weighted_sum(weights: Array, values: Array) -> Array:
     """Σ w v per model, where a row of zero weight counts nothing even if v is infinite."""
-    return np.asarray((weights * np.where(weights > 0, values, 0.0)).sum(axis=0))
+    return np.asarray(weighted(weights, values).sum(axis=0))
 
 
 def existence(block: Block, coef: Array, family: Family) -> Array:
@@ -72,6 +77,13 @@ def column_products(block: Block) -> Array:
     used = block.weights.max(axis=1) > 0
     X = block.X if used.all() else block.X[used]
     return np.asarray(X.T @ X)
+
+
+def regression(block: Block, target: float) -> Array:
+    """[XᵀX, Xᵀ(target - offset)] over the rows of positive weight of one model, (p, p + 1)."""
+    used = block.weights[:, 0] > 0
+    X, rest = block.X[used], target - block.offset[used]
+    return np.column_stack([X.T @ X, X.T @ rest])
 
 
 def shifted(block: Block, shift: Array) -> Block:
@@ -106,7 +118,8 @@ def eta(block: Block, coef: Array) -> Array:
 def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
     """Leverage w S x'Vx of each row of one model, (n,) (23)."""
     expected = family.pointwise(block.y, block.eta(coef))[2]
-    return np.asarray((block.weights * expected)[:, 0] * quadratic(block, covariance))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return weighted(block.weights, (expected[:, 0] * quadratic(block, covariance))[:, None])[:, 0]
 
 
 def bias_score(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
@@ -119,7 +132,7 @@ def bias_score(block: Block, coef: Array, family: Family, covariance: Array) -> 
 def score_along(block: Block, coef: Array, family: Family, directions: Array) -> Array:
     """w s A'x of each row of one model, (n, d): its score along the columns of A (p, d)."""
     score = family.pointwise(block.y, block.eta(coef))[1]
-    return np.asarray(np.where(block.weights > 0, block.weights * score, 0.0) * (block.X @ directions))
+    return np.asarray(weighted(block.weights, score) * (block.X @ directions))
 
 
 def score_products(block: Block, coef: Array, family: Family, directions: Array) -> Array:

@@ -48,7 +48,8 @@ class Control:
     Parameters
     ----------
     tol : float
-        The fit ends when its distance from the maximum, in standard errors, is below this (Newton decrement, (8)).
+        The fit ends when its distance from the maximum, in standard errors, is below this (Newton decrement, (8));
+        first-order methods stop earlier where their line search no longer sees a gain.
     max_iter : int or None
         Accepted steps before giving up; None means 100 for Newton, 1,000 for quasi-Newton methods and 100,000 for
         gradient descent.
@@ -73,11 +74,12 @@ class Control:
         """Refuse what no solver can use."""
         for name, least in (("max_iter", 1), ("max_halvings", 0)):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and int(value) >= least):
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if value is not None and not (whole and int(value) >= least):
                 raise InputError(f"{name}={value!r} must be a whole number, {least} or more.")
         for name in ("tol", "step_size"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Real) and float(value) > 0):
+            if value is not None and not (isinstance(value, Real) and 0 < float(value) < np.inf):
                 raise InputError(f"{name}={value!r} must be a number greater than 0.")
 
     def limit(self, default: int) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
-from glminfer.numerics.kernels import existence, likelihood, quadratic
+from glminfer.numerics.kernels import existence, likelihood, quadratic, weighted
 from glminfer.numerics.objectives import Summable
 
 FULL = 1e-10  # a leverage this close to 1 is 1: the rows fit themselves, and their residual is rounding
@@ -31,8 +31,7 @@ class Grouped(Protocol):
 def _weighted(block: Block, coef: Array, family: Family) -> tuple[Array, Array]:
     """w s and w S of each row of one model; a row of zero weight counts nothing even if s is infinite."""
     _, score, expected, _ = family.pointwise(block.y, block.eta(coef))
-    used = block.weights > 0
-    return np.where(used, block.weights * score, 0.0)[:, 0], np.where(used, block.weights * expected, 0.0)[:, 0]
+    return weighted(block.weights, score)[:, 0], weighted(block.weights, expected)[:, 0]
 
 
 def meat(block: Block, coef: Array, family: Family, covariance: Array, power: int) -> Array:
@@ -40,7 +39,8 @@ def meat(block: Block, coef: Array, family: Family, covariance: Array, power: in
     score, expected = _weighted(block, coef, family)
     full = np.zeros(block.n, dtype=bool)
     if power:
-        left = 1.0 - expected * quadratic(block, covariance)
+        with np.errstate(over="ignore", invalid="ignore"):  # only rows of zero weight can be so far out
+            left = 1.0 - np.where(expected > 0, expected * quadratic(block, covariance), 0.0)
         full = left <= FULL
         score = np.where(full, 0.0, score / np.sqrt(np.where(full, 1.0, left)) ** power)
     rows = block.X * score[:, None]

@@ -348,9 +348,7 @@ def test_chain_does_not_test_models_of_equal_rank(frame):
 
 
 def test_chain_refuses_what_cannot_be_compared(frame, fit):
-    with pytest.raises(
-        gi.InputError, match=r"'y ~ x' has 400 .100 of its own., 'y ~ x' has 300 .0 of its own., so"
-    ):
+    with pytest.raises(gi.InputError, match=r"'y ~ x' has 400 .100 of its own., 'y ~ x' has 300 .0 of its own., so"):
         gi.anova(gi.logit("y ~ x", frame), gi.logit("y ~ x", frame[:300]))
     with pytest.raises(gi.InputError, match=r"The fits have different links, logit and probit."):
         gi.anova(fit, gi.glm("y ~ x", frame, link="probit"))
