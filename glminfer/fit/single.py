@@ -146,19 +146,7 @@ def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Soluti
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
         return _best_of_starts(rows, fam, method, start)
-    found = maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
-    if found.status[0] is Status.LIMIT and found.n_iter[0] == 0:  # no curvature at the start, as with large offsets
-        return maximise(objective, _regressed_start(rows, fam)[None], method.control)
-    return found
-
-
-def _regressed_start(rows: MemoryRows, fam: Family) -> Array:
-    """Least squares of the link of the outcomes, drawn in from 0 and 1, less the offset: R's start."""
-    whole = rows.whole
-    weights = whole.weights[:, 0]
-    inside = (weights * whole.y[:, 0] + 0.5) / (weights + 1.0)
-    goal, root = fam.quantile(inside) - whole.offset[:, 0], np.sqrt(weights)
-    return np.asarray(np.linalg.lstsq(whole.X * root[:, None], goal * root, rcond=None)[0])
+    return maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
 
 
 def _unit_constant(rows: MemoryRows) -> Array | None:

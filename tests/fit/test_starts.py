@@ -1,0 +1,109 @@
+"""Offsets and far-out rows that once left the solvers without curvature to start from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import glminfer as gi
+
+LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    x, z = rng.normal(size=(2, 60))
+    return pd.DataFrame({"x": x, "z": z, "y": (rng.random(60) < 1 / (1 + np.exp(-x))).astype(int)})
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("constant", [35.0, 500.0, -1000.0])
+def test_a_constant_offset_moves_only_the_intercept(data, link, constant):
+    plain = gi.glm("y ~ x", data, link=link)
+    moved = gi.glm("y ~ x", data, link=link, offset=np.full(60, constant))
+    assert moved.converged
+    np.testing.assert_allclose(moved.coef.to_numpy() + np.array([constant, 0.0]), plain.coef, rtol=1e-8)
+    assert moved.null_deviance == pytest.approx(plain.null_deviance, rel=1e-10)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_large_varying_offset(data, link):
+    fit = gi.glm("y ~ x", data, link=link, offset=1000 + data.z)
+    again = gi.glm("y ~ x", data, link=link, offset="z")
+    assert fit.converged
+    np.testing.assert_allclose(fit.coef.to_numpy() + np.array([1000.0, 0.0]), again.coef, rtol=1e-7)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("options", [{}, {"solver": "bfgs"}, {"solver": "gradient"}, {"penalty": gi.Firth()}])
+def test_rows_of_zero_weight_far_out_change_nothing(data, link, options):
+    far = pd.DataFrame({"x": [1e4, -1e4], "z": 0.0, "y": [0, 1], "w": 0.0})
+    both = pd.concat([data.assign(w=1.0), far], ignore_index=True)
+    without = gi.glm("y ~ x", data, link=link, **options)
+    fit = gi.glm("y ~ x", both, link=link, weights="w", **options)
+    assert fit.converged
+    np.testing.assert_allclose(fit.coef, without.coef, rtol=1e-6)
+    if not options:
+        np.testing.assert_allclose(fit.vcov(cov="HC3"), without.vcov(cov="HC3"), rtol=1e-10)
+
+
+def test_cauchit_finds_the_higher_of_several_maxima():
+    rng = np.random.default_rng(1)
+    for n in (8, 15):
+        x = rng.normal(size=n) * 3
+        y = (rng.random(n) < 1 / (1 + np.exp(-1.5 * x))).astype(int)
+    data = {"x": x, "y": y}
+    first = gi.glm("y ~ 1", data, link="cauchit", offset=42 * x)
+    second = gi.glm("y ~ 1", data, link="cauchit", offset=42 * x - 27)
+    assert first.loglik == pytest.approx(-5.5748325, abs=1e-6)
+    assert second.loglik == pytest.approx(first.loglik, abs=1e-9)
+    assert first.null_deviance == pytest.approx(-2 * first.loglik, rel=1e-9)
+
+
+def test_gradient_descent_does_not_mind_the_unit_of_a_column(data):
+    fit = gi.logit("y ~ 0 + x", data.assign(x=data.x * 1e8), solver="gradient")
+    plain = gi.logit("y ~ 0 + x", data)
+    assert fit.converged
+    assert fit.coef["x"] * 1e8 == pytest.approx(plain.coef["x"], rel=1e-6)
+
+
+def test_a_fit_without_terms_has_an_empty_analysis_of_deviance(data):
+    for kind in ("I", "II", "III"):
+        assert len(gi.logit("y ~ 1", data).anova(type=kind)) == 0
+
+
+def test_quantile_residuals_are_finite_far_in_the_tails(data):
+    fit = gi.logit("y ~ 1", {"y": [0, 1, 0, 1], "o": [43.0, -45.0, 0.0, 0.0]}, offset="o")
+    values = fit.residuals("quantile", seed=1)
+    assert np.isfinite(values).all()
+    assert values[0] < -5
+    assert values[1] > 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"control": gi.Control(step_size=0.1)}, r"Control\(step_size=...\) is for solver='gradient'"),
+        ({"control": 3}, "is not a gi.Control"),
+        ({"penalty": 3}, "is not a penalty"),
+        ({"penalty": gi.Firth(), "solver": "bfgs"}, "is for maximum likelihood"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(data, options, message):
+    with pytest.raises(gi.InputError, match=message):
+        gi.logit("y ~ x", data, **options)
+
+
+def test_options_of_intervals_need_an_interval(data):
+    fit = gi.logit("y ~ x", data)
+    for options in ({"level": 0.3}, {"cov": "HC3"}, {"cluster": "z"}):
+        with pytest.raises(gi.InputError, match="add interval='confidence'"):
+            fit.predict(**options)
+
+
+def test_nothing_to_score_is_an_error(data):
+    fit = gi.logit("y ~ x", data)
+    with pytest.raises(gi.DataError, match="None of the 0 complete rows of the data can be scored"):
+        fit.score(data.assign(x=np.nan))
