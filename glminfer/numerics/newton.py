@@ -27,6 +27,7 @@ _EPS = np.finfo(float).eps
 _ARMIJO = 1e-4
 _NEAR = 1e-5  # a decrement whose square, the gain to come, is lost in the rounding of a log-likelihood
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
+_RETREATS = 6  # halvings of a step that leads to where no curvature is left, before it is accepted
 _DRIFT = 5  # so many steps in a row at a linear rate: the estimate is running away
 
 
@@ -154,7 +155,7 @@ def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None
     """The same for all models in one call; None unless every matrix is safely positive definite."""
     if spaces is None:
         step = linalg.solve_all(terms.curvature, terms.score)
-    elif len({B.shape[1] for B in spaces}) > 1:
+    elif len({B.shape[1] for B in spaces}) > 1 or not np.isfinite(terms.curvature).all():
         return None
     else:
         B = np.stack(list(spaces))
@@ -223,7 +224,9 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
         needed = _ARMIJO * state.size[active] * state.decrement[active] ** 2
         near = state.decrement[active] < _ROUNDING  # the gain is below the rounding of the sum: nothing to judge by
         good = (near | (gain + slack >= needed)) & np.isfinite(terms.score).all(axis=1)
-    _accept(state, active[good], trial[good], terms.take(np.flatnonzero(good)))
+    ahead = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in active])
+    good &= ~np.isnan(ahead[1]) | (state.halvings[active] >= _RETREATS)
+    _accept(state, active[good], trial[good], terms.take(np.flatnonzero(good)), (ahead[0][good], ahead[1][good]))
     bad = active[~good]
     state.size[bad] /= 2
     state.halvings[bad] += 1
@@ -232,10 +235,10 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
         state.status[k] = Status.CONVERGED if near else Status.LIMIT
 
 
-def _accept(state: _State, models: NDArray[np.intp], coef: Array, terms: Terms) -> None:
+def _accept(state: _State, models: NDArray[np.intp], coef: Array, terms: Terms, ahead: tuple[Array, Array]) -> None:
     if not models.size:
         return
-    step, decrement = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in models])
+    step, decrement = ahead
     rate = decrement / state.decrement[models]
     full = state.size[models] == 1.0
     # a separated fit loses a constant share of its decrement per step (e^-1/2 for the logit); a finite one far more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -405,3 +406,82 @@ def test_what_cannot_be_profiled(fit, frame):
         separated.profile("g[T.c]")
     rest = gi.logit("y ~ x + g", changed[changed.g != "c"])
     np.testing.assert_allclose(separated.profile("x"), rest.profile("x"), rtol=1e-7, atol=1e-7)
+
+
+# hard data -----------------------------------------------------------------------------------------------------------
+
+
+def heavy_tailed(seed: int) -> pd.DataFrame:
+    """Few rows, columns with heavy tails, strong effects: often separated or nearly so."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(8, 60)), int(rng.integers(1, 4))
+    X = rng.standard_t(3, size=(n, p))
+    data = pd.DataFrame({f"x{k}": X[:, k] for k in range(p)})
+    if rng.random() < 0.5:
+        data["x0"] = (data.x0 > 0.5).astype(float)
+    effects, uniform = rng.normal(0, 1.5, p), rng.random(n)
+    return data.assign(y=(uniform < 1 / (1 + np.exp(-X @ effects - rng.normal(0, 1)))).astype(int))
+
+
+def formula(names: list[str], constant: bool) -> str:
+    return "y ~ " + " + ".join([*names, "1" if constant else "0"])
+
+
+@pytest.mark.parametrize(
+    ("seed", "link", "name"), [(369, "logit", "Intercept"), (369, "logit", "x2"), (296, "logit", "x0")]
+)
+def test_nearly_separated_data(seed, link, name):
+    """Wald ends overshoot so far there that Newton finds no maximum; the search must come back from them."""
+    data = heavy_tailed(seed)
+    names = [column for column in data if column != "y"]
+    fit = gi.glm(formula(names, True), data, link=link)
+    low, high = ends(fit).loc[name]
+    assert low < fit.coef[name] < high
+    column = data[name] if name in data else pd.Series(1.0, data.index)
+    for end in (low, high):
+        held = gi.glm(formula([n for n in names if n != name], name in data), data, link=link, offset=end * column)
+        assert held.deviance - fit.deviance == pytest.approx(CUT, rel=1e-7)
+    score = ends(fit, method="score")
+    assert (score.conf_low < fit.coef).all()
+    assert (fit.coef < score.conf_high).all()
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog"])
+def test_several_directions_of_separation(link):
+    """56 rows that three columns separate completely; the log-log likelihood overflows off the right direction."""
+    data = heavy_tailed(15)
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.glm("y ~ x0 + x1 + x2", data, link=link)
+    table = ends(fit)
+    assert fit.loglik == 0
+    for name, (low, high) in table.iterrows():
+        finite = low if fit.coef[name] > 0 else high
+        assert (high if fit.coef[name] > 0 else low) == fit.coef[name]
+        rest = [n for n in ("x0", "x1", "x2") if n != name]
+        column = data[name] if name in data else pd.Series(1.0, data.index)
+        held = gi.glm(formula(rest, name in data), data, link=link, offset=finite * column)
+        assert held.deviance == pytest.approx(CUT, rel=1e-6)  # the end is found to 1e-9, the deviance is steep there
+
+
+def test_every_end_of_many_small_fits():
+    """The deviance at each finite end, by refits; ends of finite coefficients are finite."""
+    checked = 0
+    for seed in range(500, 540):
+        data = heavy_tailed(seed)
+        names = [column for column in data if column != "y"]
+        if data.y.nunique() < 2 or len(data) < 12:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", gi.SeparationWarning)
+            fit = gi.logit(formula(names, True), data)
+            table = ends(fit)
+            for name in names:
+                for end in table.loc[name]:
+                    assert not np.isnan(end)
+                    if np.isinf(end):
+                        assert not np.isfinite(fit.coef[name])
+                        continue
+                    held = gi.logit(formula([n for n in names if n != name], True), data, offset=end * data[name])
+                    assert held.deviance - fit.deviance == pytest.approx(CUT, rel=1e-6)
+                    checked += 1
+    assert checked > 80
