@@ -21,6 +21,7 @@ from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood
+from glminfer.numerics.threads import one_blas_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,16 @@ def complement(where: Stage, functionals: Array) -> Array:
 
 
 def refuse_penalised(fit: FitRecord, what: str) -> None:
-    """Likelihood-based comparisons are of maximum-likelihood fits."""
+    """Likelihood-based comparisons are of maximum-likelihood fits that reached their maximum."""
     if fit.penalty is not None:
         raise InputError(
             f"{what} compares maxima of the likelihood, and this fit is penalised ({fit.penalty.name}); refit without "
             "penalty=, or use the Wald statements of tidy()."
+        )
+    if fit.status is Status.LIMIT:
+        raise InputError(
+            f"{what} compares maxima of the likelihood, and this fit stopped before its maximum; see fit.trace, and "
+            "refit with more iterations, such as control=gi.Control(max_iter=1000), or with solver='newton'."
         )
 
 
@@ -127,6 +133,11 @@ def nested_fits(where: Stage, spaces: Sequence[Array], at: Array | None = None) 
     if not spaces:
         return []
     points = np.zeros((len(spaces), len(where.scale))) if at is None else at
+    with one_blas_thread():
+        return _batch(where, spaces, points)
+
+
+def _batch(where: Stage, spaces: Sequence[Array], points: Array) -> list[Nested]:
     start = np.array([_start(where, B, point) for B, point in zip(spaces, points, strict=True)])
     solution = maximise(Likelihood(where.space.rows, where.family), start, where.control, spaces=spaces)
     sure = _certified(where, solution.coef, solution.terms, spaces)

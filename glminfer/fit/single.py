@@ -220,7 +220,10 @@ def _record(
     recession = _named_recession(summit, basis, sample)
     linear = T @ solution.coef[0]
     values = _values(linear, recession, list(basis.relations))
-    status = solution.status[0] if recession is None else Status.SEPARATED
+    # an unfinished fit of the finite part is worse news than the separation
+    status = (
+        Status.SEPARATED if recession is not None and solution.status[0] is Status.CONVERGED else solution.status[0]
+    )
     text = separation_text(sample, values, summit.separated, aliased)
     constant = _coefficients_of_counts(sample)
     return FitRecord(

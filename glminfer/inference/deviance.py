@@ -15,7 +15,16 @@ from glminfer.fit.nested import Nested, Stage, independent, nested_fits, refuse_
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
 from glminfer.inference.deviance_wald import heading, wald_rows
-from glminfer.inference.likelihood import Comparison, Meat, check_comparable, ratio, score_comparison, score_meat, whole
+from glminfer.inference.likelihood import (
+    Comparison,
+    Meat,
+    check_comparable,
+    ratio,
+    score_comparison,
+    score_meat,
+    variance_lines,
+    whole,
+)
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
@@ -92,7 +101,8 @@ def anova(
     if test == "wald":
         return wald_rows(fit, kind, cov, cluster)
     table = _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
-    return headed(table, heading(fit, kind, test))
+    variance = variance_lines(fit, cov, cluster) if test == "score" else []
+    return headed(table, [*heading(fit, kind, test), *variance])
 
 
 def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:

@@ -31,7 +31,8 @@ def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
     rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])
     dof = float(chosen.dof)
     reference = "χ² reference" if np.isinf(dof) else f"F(df, {dof:g}) reference"
-    return headed(rows, [*heading(fit, kind, "wald", reference), covariance_line])
+    notes = [f"Note: {note}" for note in chosen.notes]
+    return headed(rows, [*heading(fit, kind, "wald", reference), covariance_line, *notes])
 
 
 _KINDS = {
@@ -146,7 +147,7 @@ def _left_inverse(M: Array, scale: Array) -> Array:
     unit = weighted / np.where(size > 0, size, 1.0)
     kept: list[int] = []
     for j in range(M.shape[1]):
-        if np.linalg.svd(unit[:, [*kept, j]], compute_uv=False)[-1] > 1e-8:
+        if len(kept) < len(unit) and np.linalg.svd(unit[:, [*kept, j]], compute_uv=False)[-1] > 1e-8:
             kept.append(j)
     out = np.zeros((M.shape[1], M.shape[0]))
     out[kept] = np.linalg.pinv(unit[:, kept]) * scale / size[kept, None]

@@ -23,6 +23,7 @@ from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.objectives import Likelihood
 
+_FEW = 10  # clusters
 Meat = Callable[[Stage, Nested, Array], Array]
 
 
@@ -257,10 +258,18 @@ def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", c
     base = nested_fits(wider.stage, [small])[0]
     large = span(wider.stage, wider.columns_of([*wider.old, *wider.added]))
     found = score_comparison(wider.stage, base, (small, large), meat)
-    heading = [f"Model: {fit.design.formula.text}, with {', '.join(wider.added)} to add", _variance_text(cov, cluster)]
-    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", heading)
+    heading = [f"Model: {fit.design.formula.text}, with {', '.join(wider.added)} to add"]
+    lost = large.shape[1] - small.shape[1] - found.df
+    if meat is not None and lost > 0:
+        heading.append(f"Note: the variance of the scores has rank {found.df}, {lost} too few for a joint test")
+    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", [*heading, *variance_lines(fit, cov, cluster)])
 
 
-def _variance_text(cov: str, cluster: Any) -> str:
-    kind = "CR1" if cov == "model" and cluster is not None else cov
-    return f"Variance of the scores: {kind}"
+def variance_lines(fit: FitRecord, cov: str, cluster: Any) -> list[str]:
+    """What a table of score tests says of their variance."""
+    if cluster is None:
+        return [f"Variance of the scores: {cov}"]
+    ways = groupings(fit, cluster)
+    told = ", ".join(f"{way.count:,} clusters of {way.name}" for way in ways)
+    few = [f"Note: {way.count} clusters of {way.name} are few for a χ² reference" for way in ways if way.count < _FEW]
+    return [f"Variance of the scores: {'CR1' if cov == 'model' else cov} ({told})", *few]

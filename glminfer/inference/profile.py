@@ -19,6 +19,7 @@ from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control, Solution, maximise
 from glminfer.numerics.objectives import Likelihood
+from glminfer.numerics.threads import one_blas_thread
 
 _MOST_ROUNDS = 100
 _EXACT = 1e-10  # of the signed root: far below what any reader of an interval can see
@@ -69,7 +70,8 @@ def both_ends(fit: FitRecord, functionals: Array, target: float, root: Root) -> 
     twice = np.vstack([functionals, functionals])
     side = np.repeat([-1.0, 1.0], len(functionals))
     ends = Ends(where, twice, np.tile(estimate, 2), side, _top(where))
-    found = _search(ends, target, root)
+    with one_blas_thread():
+        found = _search(ends, target, root)
     return found[: len(functionals)], found[len(functionals) :]
 
 

@@ -476,7 +476,8 @@ def test_printed_tests_say_what_they_are(fit, frame):
     assert repr(fit.lr_test("g")).splitlines()[:2] == ["Likelihood-ratio test, χ² reference", "Model: y ~ x + z + g"]
     compared = repr(fit.lr_test(gi.logit("y ~ x", frame))).splitlines()
     assert compared[:3] == ["Likelihood-ratio test, χ² reference", "Model 0: y ~ x", "Model 1: y ~ x + z + g"]
-    for options, kind in (({}, "model"), ({"cov": "HC0"}, "HC0"), ({"cluster": "mouse"}, "CR1")):
+    clustered = f"CR1 ({frame.mouse.nunique()} clusters of mouse)"
+    for options, kind in (({}, "model"), ({"cov": "HC0"}, "HC0"), ({"cluster": "mouse"}, clustered)):
         lines = repr(fit.score_test("u", **options)).splitlines()
         assert lines[:3] == [
             "Score test (Rao), χ² reference",
@@ -486,3 +487,18 @@ def test_printed_tests_say_what_they_are(fit, frame):
     strong = gi.logit("y ~ x", pd.DataFrame({"x": frame.x, "y": (frame.x + 0.1 * frame.z > 0).astype(int)}))
     assert "<2e-16" in repr(strong.lr_test("x"))
     assert strong.lr_test("x").p_value[0] > 0
+
+
+def test_few_clusters_and_a_rank_too_small_are_said(frame):
+    fit = gi.logit("y ~ x", frame)
+    lines = repr(fit.score_test(["z", "u", "g"], cluster=frame.index.to_numpy() % 3)).splitlines()
+    assert lines[2] == "Note: the variance of the scores has rank 3, 1 too few for a joint test"
+    assert lines[4].startswith("Note: 3 clusters of")
+    assert lines[4].endswith("are few for a χ² reference")
+
+
+def test_a_fit_that_stopped_early_has_no_likelihood_tests(frame):
+    with pytest.warns(gi.ConvergenceWarning):
+        fit = gi.logit("y ~ x + z", frame, control=gi.Control(max_iter=1))
+    with pytest.raises(gi.InputError, match=r"stopped before its maximum; see fit\.trace, and refit with more"):
+        fit.lr_test("z")
