@@ -26,8 +26,10 @@ DOORS = {  # the only modules, or folders, that may import a package
     "patsy": {"data/"},
     "statsmodels": {"report/crosscheck.py", "inference/multiplicity.py"},
     "threadpoolctl": {"numerics/threads.py"},
+    "tqdm": {"fit/progress.py"},
 }
-LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "statsmodels", "scipy.stats"}  # optional, or slow to import
+# optional, or slow to import
+LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "statsmodels", "scipy.stats", "tqdm"}
 REQUIRED = {"numpy", "scipy", "pandas"}
 NUMERICS = {"numpy", "scipy", "threadpoolctl"}
 VAGUE_NAMES = {"utils", "util", "base", "core", "helpers", "common", "misc", "tools"}

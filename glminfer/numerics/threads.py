@@ -78,7 +78,13 @@ def one_blas_thread() -> Iterator[None]:
 
 def in_order(function: Callable[[Any], R], items: Sequence[Any]) -> list[R]:
     """``[function(item) for item in items]``, on the pool when there is more than one item."""
+    return list(one_by_one(function, items))
+
+
+def one_by_one(function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R]:
+    """``in_order`` handing out each result as soon as it and those before it are there."""
     if len(items) < 2 or n_threads() < 2 or threading.current_thread().name.startswith("glminfer-"):
-        return [function(item) for item in items]
+        yield from map(function, items)
+        return
     with one_blas_thread():
-        return list(_pool(os.getpid()).map(function, items))
+        yield from _pool(os.getpid()).map(function, items)

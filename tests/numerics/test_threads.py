@@ -13,7 +13,7 @@ from glminfer.data.rows import MemoryRows
 from glminfer.numerics import kernels, threads
 from glminfer.numerics.blocks import Terms
 from glminfer.numerics.families import family
-from glminfer.numerics.threads import in_order, one_blas_thread
+from glminfer.numerics.threads import in_order, one_blas_thread, one_by_one
 
 
 def blas_threads() -> set[int]:
@@ -105,6 +105,14 @@ def test_many_threads_at_random() -> None:
     for worker in workers:
         worker.join(30)
     assert all(found == {1} for found in seen)
+    assert blas_threads() == {2}
+
+
+def test_one_by_one_hands_out_results_in_order_and_gives_blas_back_when_left_early() -> None:
+    assert list(one_by_one(lambda k: k * k, list(range(50)))) == [k * k for k in range(50)]
+    results = one_by_one(lambda k: k, list(range(50)))
+    assert [next(results), next(results)] == [0, 1]
+    results.close()
     assert blas_threads() == {2}
 
 

@@ -1,0 +1,51 @@
+"""A progress bar on long work, where somebody is watching. The only module that knows tqdm."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_LONG = 1.0  # seconds before a bar appears
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """The items, with a bar on the error stream once they have taken a second; none without tqdm or without a watcher.
+
+    Parameters
+    ----------
+    items : iterable
+    total : int
+        How many there are.
+    what : str
+        What they are called beside the bar: "permutations".
+    """
+    bar, begin = None, perf_counter()
+    try:
+        for done, item in enumerate(items, 1):
+            yield item
+            if bar is not None:
+                bar.update()
+            elif done < total and perf_counter() - begin > _LONG:
+                bar = _bar(total, what, done)
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _bar(total: int, what: str, done: int) -> Any:
+    if not _watched():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=what, initial=done, leave=False)
+
+
+def _watched() -> bool:
+    """Whether the error stream is a terminal or a notebook."""
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
