@@ -36,7 +36,7 @@ from glminfer.inference import (
 )
 from glminfer.numerics.families import FAMILIES
 from glminfer.numerics.newton import Control
-from glminfer.numerics.penalties import Firth
+from glminfer.numerics.penalties import PENALTIES, AnyPenalty
 from glminfer.numerics.threads import one_blas_thread
 from glminfer.report import crosscheck, summary, tables
 
@@ -54,7 +54,7 @@ def logit(
     subset: Any = None,
     missing: Literal["drop", "raise"] = "drop",
     event: Any = None,
-    penalty: Firth | None = None,
+    penalty: AnyPenalty | None = None,
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
@@ -135,7 +135,7 @@ def glm(
     subset: Any = None,
     missing: Literal["drop", "raise"] = "drop",
     event: Any = None,
-    penalty: Firth | None = None,
+    penalty: AnyPenalty | None = None,
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
@@ -166,13 +166,14 @@ def glm(
     return _fit(formula, data, _method(link, solver, control, penalty), options)
 
 
-def _method(link: str, solver: str, control: Control | None, penalty: Firth | None) -> Method:
+def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty | None) -> Method:
     one_of(link, FAMILIES, "link")
     one_of(solver, SOLVERS, "solver")
     if not isinstance(control, Control | None):
         raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(max_iter=50).")
-    if not isinstance(penalty, Firth | None):
-        raise InputError(f"penalty={penalty!r} is not a penalty; write penalty=gi.Firth().")
+    if penalty is not None and not isinstance(penalty, PENALTIES):
+        known = ", ".join(f"gi.{kind.__name__}" for kind in PENALTIES)
+        raise InputError(f"penalty={penalty!r} is not a penalty; choose one of: {known}, as in penalty=gi.Firth().")
     if control is not None and control.step_size is not None and solver != "gradient":
         raise InputError(f"Control(step_size=...) is for solver='gradient'; solver={solver!r} finds its own steps.")
     if penalty is not None and solver != "newton":

@@ -40,10 +40,15 @@ def formula_of(found: dict) -> str:
 
 @functools.cache
 def fitted(name: str) -> gi.Fit:
+    return fit_case(name)
+
+
+def fit_case(name: str, penalty: object = None) -> gi.Fit:
+    """The fit of a case, also with a penalty."""
     found = case(name)
     options = {key: found["options"].get(key) for key in ("weights", "offset")}
     if found["response"]["kind"] == "proportion":  # R gives the trials as prior weights
         options = {"trials": options["weights"], "offset": options["offset"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", gi.SeparationWarning)
-        return gi.glm(formula_of(found), found["frame"], link=found["link"], **options)
+        return gi.glm(formula_of(found), found["frame"], link=found["link"], penalty=penalty, **options)

@@ -21,7 +21,7 @@ from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Step
-from glminfer.numerics.penalties import Firth
+from glminfer.numerics.penalties import PENALTIES, AnyPenalty
 from glminfer.numerics.rank import Basis
 
 _WITH_ROWS = ("rows", "space", "sample", "separated_rows")
@@ -64,7 +64,7 @@ class FitRecord:
         Estimates in column order: NaN where aliased or undetermined, ±inf where separated.
     linear : (p,)
         Their finite part, zero where aliased: the linear predictor of rows that are not separated is X @ linear.
-    penalty : Firth or None
+    penalty : a penalty or None
         None is maximum likelihood.
     T : (p, r)
         Maps working coefficients to those of the columns; ``linear = T @ working``.
@@ -100,7 +100,7 @@ class FitRecord:
     design: Design
     family: Family
     solver: str
-    penalty: Firth | None
+    penalty: AnyPenalty | None
     control: Control
     values: Array
     linear: Array
@@ -250,6 +250,6 @@ class FitRecord:
 
 def _light(call: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call without anything as long as the data."""
-    plain = (str, int, float, bool, type(None), Control, Firth)
+    plain = (str, int, float, bool, type(None), Control, *PENALTIES)
     light = {name: value if isinstance(value, plain) else Lost.ARGUMENT for name, value in call.items()}
     return {**light, "data": None, "env": None}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from glminfer.data.design import Sample
+from glminfer.data.design import Design, Sample
 from glminfer.data.rows import MemoryRows, memory_rows
 from glminfer.errors import DataError, Status
 from glminfer.fit import separation
@@ -22,7 +22,7 @@ from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
-from glminfer.numerics.penalties import Firth
+from glminfer.numerics.penalties import AnyPenalty, Columns, Posed
 from glminfer.numerics.rank import Basis, learn_basis
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
@@ -37,7 +37,7 @@ class Method:
     link: str = "logit"
     solver: str = "newton"
     control: Control = field(default_factory=Control)
-    penalty: Firth | None = None
+    penalty: AnyPenalty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +71,30 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     DataError
         If there are more columns than rows and as many independent ones as rows.
     """
-    design = sample.design
     if method.penalty is None:
         refuse_saturated(sample)
     raw = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
-    chosen = family(method.link)
-    basis = learn_basis(raw, len(design.columns), design.constant)
+    chosen, constant = family(method.link), sample.design.constant
+    posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design))
+    basis = learn_basis(raw, len(sample.design.columns), constant) if posed is None else posed.basis
     rows = raw.with_X(basis.columns(sample.X))
-    summit = climb(rows, chosen, method, _start(rows, basis, chosen, sample))
+    if posed is None:
+        summit = climb(rows, chosen, method, _start(rows, basis, chosen, sample))
+    else:
+        summit = Summit(rows, _penalised(rows, chosen, posed, method.control))
     return _record(sample, raw.with_X(rows.whole.X), basis, summit, method, call)
+
+
+def _columns(design: Design) -> Columns:
+    intercept = design.terms.get("Intercept", slice(0, 0))
+    at = np.arange(len(design.columns))
+    return Columns((at >= intercept.start) & (at < intercept.stop), design.constant)
+
+
+def _penalised(rows: MemoryRows, fam: Family, posed: Posed, control: Control) -> Solution:
+    """The maximum exists whatever the data; the climb starts at zero, which no separation can spoil."""
+    start = flat_start(rows, fam) if np.any(rows.whole.offset) else np.zeros(rows.whole.X.shape[1])
+    return posed.maximise(rows, fam, start[None], control)
 
 
 def refuse_saturated(sample: Sample) -> None:
@@ -98,13 +113,6 @@ def refuse_saturated(sample: Sample) -> None:
 
 def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
-    if method.penalty is not None:  # exists whatever the data; starts at zero, which no separation can spoil
-        return Summit(
-            rows,
-            method.penalty.maximise(
-                rows, fam, flat_start(rows, fam) if np.any(rows.whole.offset) else 0 * start, method.control
-            ),
-        )
     scout = solve(rows, fam, _scouting(method), start)
     apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
     if apart is None:

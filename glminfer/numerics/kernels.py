@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
-from glminfer.numerics.linalg import gram
+from glminfer.numerics.linalg import gram, quadratic_forms
 
 Models = NDArray[np.intp] | None
 
@@ -122,11 +122,16 @@ def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
         return weighted(block.weights, (expected[:, 0] * quadratic(block, covariance))[:, None])[:, 0]
 
 
-def bias_score(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
-    """Σ ½ h g x of one model, (p,): what removes the first-order bias when added to the score (31)."""
-    eta = block.eta(coef)
-    half = 0.5 * hat(block, coef, family, covariance) * family.bend(eta)[:, 0]
-    return np.asarray(half @ block.X)
+def bias_score(block: Block, coef: Array, family: Family, covariances: Array, models: Models = None) -> Array:
+    """Σ ½ h g x of each model, (m, p): what removes the first-order bias when added to the score (31).
+
+    The leverages h are those of the inverse information ``covariances`` (m, p, p) of each model.
+    """
+    y, weights, offset = _of_models(block, models)
+    with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
+        eta = block.X @ coef.T + offset
+        leverage = weighted(weights, family.pointwise(y, eta)[2] * quadratic_forms(block.X, covariances))
+        return np.asarray((0.5 * leverage * family.bend(eta)).T @ block.X)
 
 
 def score_along(block: Block, coef: Array, family: Family, directions: Array) -> Array:

@@ -29,6 +29,20 @@ def gram(X: Array, weights: Array) -> Array:
     return out
 
 
+def quadratic_forms(X: Array, matrices: Array) -> Array:
+    """x'Ax of each row x of X (n, p) and each symmetric matrix A of ``matrices`` (m, p, p): (n, m)."""
+    if len(matrices) == 1:
+        return np.asarray(np.einsum("ij,ij->i", X @ matrices[0], X)[:, None])
+    first, second = _pairs(X.shape[1])
+    packed = matrices[:, first, second] * np.where(first == second, 1.0, 2.0)
+    rows = max(64, _CHUNK // max(len(first), 1))
+    out = np.empty((len(X), len(matrices)))
+    for start in range(0, len(X), rows):
+        few = X[start : start + rows]
+        out[start : start + rows] = (few[:, first] * few[:, second]) @ packed.T
+    return out
+
+
 def _gram_one(X: Array, weights: Array) -> Array:
     if weights.min(initial=0.0) >= 0.0:  # A'A is half the work of A'B, and exactly symmetric
         root = X * np.sqrt(weights)
@@ -109,3 +123,29 @@ def inverse(A: Array) -> Array | None:
     lower, _ = dpotri(L, lower=1)
     full = np.tril(lower) + np.tril(lower, -1).T
     return np.asarray(full / np.outer(scale, scale))
+
+
+def inverses(A: Array) -> tuple[Array, Array]:
+    """Inverse (m, p, p) and log-determinant (m,) of m symmetric matrices; NaN for those that are not safely positive
+    definite, which changes no digit of the others."""
+    found = _inverted(A)
+    if found is not None:
+        return found
+    alone = [_inverted(one[None]) or (np.full_like(one[None], np.nan), np.full(1, np.nan)) for one in A]
+    return np.concatenate([V for V, _ in alone]), np.concatenate([logdet for _, logdet in alone])
+
+
+def _inverted(A: Array) -> tuple[Array, Array] | None:
+    """The same for all at once, or None when one of them fails."""
+    if not np.isfinite(A).all():
+        return None
+    scale = _scales(A)
+    try:
+        L = np.linalg.cholesky(A / (scale[:, :, None] * scale[:, None, :]))
+    except np.linalg.LinAlgError:
+        return None
+    pivots = np.diagonal(L, axis1=1, axis2=2)
+    if (pivots**2).min(initial=1.0) < 4 * np.finfo(float).eps * A.shape[1]:
+        return None
+    root = np.linalg.inv(L) / scale[:, None, :]
+    return np.swapaxes(root, 1, 2) @ root, 2 * np.log(pivots * scale).sum(axis=1)

@@ -28,6 +28,7 @@ _ARMIJO = 1e-4
 _NEAR = 1e-5  # a decrement whose square, the gain to come, is lost in the rounding of a log-likelihood
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
 _RETREATS = 6  # halvings of a step that leads to where no curvature is left, before it is accepted
+_NO_PROGRESS = 0.5  # a rate of Newton's decrement that at rounding level is one of standing still
 _DRIFT = 5  # so many steps in a row at a linear rate: the estimate is running away
 
 
@@ -128,6 +129,7 @@ class _State:
     drift: NDArray[np.intp]
     status: list[Status | None]
     spaces: Spaces
+    no_progress: float
     trace: list[Step] = field(default_factory=list)
 
 
@@ -177,20 +179,28 @@ def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
 
 
 def maximise(
-    objective: Objective, start: Array, control: Control, *, patient: bool = False, spaces: Spaces = None
+    objective: Objective,
+    start: Array,
+    control: Control,
+    *,
+    patient: bool = False,
+    spaces: Spaces = None,
+    no_progress: float = _NO_PROGRESS,
 ) -> Solution:
     """Maximise the objective of every model from ``start`` (m, p).
 
     With ``spaces``, model k is held to ``start[k]`` plus the span of ``spaces[k]``: fixed coefficients and nested
     models are such affine subspaces.
 
-    A model whose estimate runs away at a steady rate, as under separation, is stopped early unless ``patient``.
+    A model whose estimate runs away at a steady rate, as under separation, is stopped early unless ``patient``. Close
+    to the maximum, a decrement that falls by less than the factor ``no_progress`` is taken for rounding; the factor
+    must be near 1 for an objective whose curvature is not its own: its steps gain digits at a steady rate only.
 
     Sources: Nelder & Wedderburn (1972) for IRLS; Boyd & Vandenberghe (2004), section 9.5, for the decrement.
     """
     clock = time.perf_counter()
     terms = objective(start)
-    state = _begin(start, terms, spaces)
+    state = _begin(start, terms, spaces, no_progress)
     _record(state, clock)
     limit = control.limit(100)
     watchful = objective.concave and not patient
@@ -205,13 +215,13 @@ def maximise(
     return Solution(state.coef, state.terms, status, state.n_iter, state.decrement, tuple(state.trace))
 
 
-def _begin(start: Array, terms: Terms, spaces: Spaces) -> _State:
+def _begin(start: Array, terms: Terms, spaces: Spaces, no_progress: float) -> _State:
     m = len(start)
     step, decrement = newton_step(terms, spaces)
     halvings, n_iter, drift = np.zeros((3, m), dtype=np.intp)
-    return _State(
-        start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, [None] * m, spaces
-    )
+    status: list[Status | None] = [None] * m
+    moving = (start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, status)
+    return _State(*moving, spaces, no_progress)
 
 
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
@@ -244,7 +254,7 @@ def _accept(state: _State, models: NDArray[np.intp], coef: Array, terms: Terms, 
     # a separated fit loses a constant share of its decrement per step (e^-1/2 for the logit); a finite one far more
     steady = full & (rate > 0.3) & (rate < 0.95) & (decrement < 0.5)
     state.drift[models] = np.where(steady, state.drift[models] + 1, 0)
-    stuck = (decrement < _ROUNDING) & (rate > 0.5)
+    stuck = (decrement < _ROUNDING) & (rate > state.no_progress)
     state.coef[models], state.step[models], state.decrement[models] = coef, step, decrement
     state.terms = _replaced(state.terms, models, terms)
     state.accepted[models] = state.size[models]

@@ -1,18 +1,18 @@
-"""What is maximised: the likelihood over rows.
+"""What is maximised: the likelihood over rows, and the penalised likelihoods.
 
 An objective is called with coefficients (m, p) and the models they belong to, and returns their ``Terms``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.numerics import kernels
+from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.families import Family
 
@@ -66,3 +66,54 @@ class NullLikelihood:
     def concave(self) -> bool:
         """Whether every stationary point is the maximum."""
         return self.family.concave
+
+
+@dataclass(frozen=True, slots=True)
+class BiasReduced:
+    """What Firth's estimate is the zero of: the score with the first-order bias removed, U* (31).
+
+    For the logit it is the gradient of the log-likelihood penalised by Jeffreys' prior, ℓ + ½ log det I (54), which
+    stands in the place of the log-likelihood. Elsewhere there is none, and minus half the squared distance U*'I⁻¹U* is
+    there: it rises to zero at the estimate. Steps are those of Fisher scoring.
+
+    Attributes
+    ----------
+    rows : Summable
+    family : Family
+    within : sequence of (r, q) arrays, or None
+        For each model the subspace whose information makes the penalty; None is the whole space.
+    """
+
+    rows: Summable
+    family: Family
+    within: Sequence[Array] | None = None
+
+    def __call__(self, coef: Array, models: Models = None) -> Terms:
+        """Terms at the coefficients (m, r); NaN for a model whose information is singular there."""
+        terms: Terms = self.rows.sum(kernels.likelihood, coef, self.family, models)
+        V, logdet = self._inverses(terms.information, models)
+        score = terms.score + self.rows.sum(kernels.bias_score, coef, self.family, V, models)
+        height = terms.loglik + 0.5 * logdet if self.penalises else -0.5 * np.einsum("mp,mpq,mq->m", score, V, score)
+        return Terms(height, score, terms.information, terms.information)
+
+    @property
+    def concave(self) -> bool:
+        """The penalty is not concave, although one maximum is the rule."""
+        return False
+
+    @property
+    def penalises(self) -> bool:
+        """Whether there is a penalised likelihood (54)."""
+        return self.family.link == "logit"
+
+    def _inverses(self, information: Array, models: Models) -> tuple[Array, Array]:
+        """Inverse within the subspace of each model (m, r, r), and log-determinant there (m,)."""
+        if self.within is None:
+            return linalg.inverses(information)
+        chosen = range(len(information)) if models is None else models
+        V, logdet = np.empty_like(information), np.empty(len(information))
+        for k, which in enumerate(chosen):
+            B = self.within[which]
+            inner, logdet[[k]] = linalg.inverses(linalg.symmetric(B.T @ information[k] @ B)[None])
+            V[k] = B @ inner[0] @ B.T
+        return V, logdet

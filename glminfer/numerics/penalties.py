@@ -1,20 +1,67 @@
-"""Penalties: how an objective is maximised when it is not the likelihood alone."""
+"""Penalties: how an objective is maximised when it is not the likelihood alone.
+
+A penalty is a frozen record that the user makes (`Penalty`). Posed on the columns of one design (`Posed`) it says in
+which coordinates it is solved, and solves it.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from glminfer.errors import Status
-from glminfer.numerics import kernels, linalg
-from glminfer.numerics.blocks import Array, Terms
+from glminfer.numerics import newton
+from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
-from glminfer.numerics.newton import Control, Solution, Step
-from glminfer.numerics.objectives import Likelihood, Summable
+from glminfer.numerics.newton import Control, Solution
+from glminfer.numerics.objectives import BiasReduced, Likelihood, Summable
+from glminfer.numerics.rank import Basis, learn_basis
 
-_EPS = np.finfo(float).eps
+NO_PROGRESS = 0.98  # a decrement that falls by less than this close to the solution is at rounding level
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a penalty may know of the p columns of a design.
+
+    Attributes
+    ----------
+    free : (p,) bool
+        The intercept, which is never shrunk.
+    constant : (p,) or None
+        A combination of columns that is 1 in every row, when the design has one.
+    """
+
+    free: NDArray[np.bool_]
+    constant: Array | None
+
+
+class Posed(Protocol):
+    """A penalty on the columns of one design."""
+
+    @property
+    def basis(self) -> Basis:
+        """The working columns in which it is solved."""
+
+    def maximise(self, rows: Summable, family: Family, start: Array, control: Control) -> Solution:
+        """Solve m models from ``start`` (m, r); the terms returned are those of the likelihood alone."""
+
+
+class Penalty(Protocol):
+    """What a penalty must tell of itself."""
+
+    @property
+    def name(self) -> str:
+        """What the summary calls it."""
+
+    @property
+    def algorithm(self) -> str:
+        """What the summary calls its solver."""
+
+    def pose(self, rows: Summable, columns: Columns) -> Posed:
+        """The problem on the design columns of these rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +89,39 @@ class Firth:
         """What the summary calls it."""
         return "Firth's bias reduction"
 
-    def maximise(self, rows: Summable, family: Family, start: Array, control: Control) -> Solution:
-        """Solve the adjusted score equations of one model from ``start`` (p,)."""
-        clock = time.perf_counter()
-        point = _evaluate(rows, family, start)
-        trace = [_step(point, 0.0, clock)]
-        limit = control.limit(1000)
-        while control.tol < point.decrement < np.inf and len(trace) <= limit:
-            found, size = _advance(rows, family, point, control)
-            if size == 0.0:
-                break
-            point = found
-            trace.append(_step(point, size, clock))
-        close = point.decrement <= max(control.tol, 1e-8 if len(trace) <= limit else 0.0)
-        status = Status.CONVERGED if close else Status.LIMIT
-        n_iter = np.array([len(trace) - 1])
-        return Solution(point.coef[None], point.terms, (status,), n_iter, np.array([point.decrement]), tuple(trace))
+    @property
+    def algorithm(self) -> str:
+        """What the summary calls its solver."""
+        return "Fisher scoring"
+
+    def pose(self, rows: Summable, columns: Columns) -> Posed:
+        """The problem on the estimable columns."""
+        return _Reduced(learn_basis(rows, len(columns.free), columns.constant))
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
-    """One estimate, its adjusted score, the step it asks for and how far that is in standard errors."""
+class _Reduced:
+    """Bias reduction on the working columns."""
 
-    coef: Array
-    terms: Terms
-    score: Array
-    step: Array
-    decrement: float
-    penalised: float
+    basis: Basis
 
-
-def _evaluate(rows: Summable, family: Family, coef: Array) -> _Point:
-    terms = Likelihood(rows, family)(coef[None])
-    information = terms.information[0]
-    covariance = linalg.inverse(information) if np.isfinite(information).all() else None
-    if covariance is None:
-        return _Point(coef, terms, terms.score[0], np.zeros_like(coef), np.inf, -np.inf)
-    score = terms.score[0] + rows.sum(kernels.bias_score, coef[None], family, covariance)
-    step = covariance @ score
-    penalised = float(terms.loglik[0] - 0.5 * np.linalg.slogdet(covariance)[1])
-    return _Point(coef, terms, score, step, float(np.sqrt(max(score @ step, 0.0))), penalised)
+    def maximise(self, rows: Summable, family: Family, start: Array, control: Control) -> Solution:
+        """Solve the adjusted score equations of m models from ``start`` (m, r)."""
+        return bias_reduced(rows, family, start, control)
 
 
-def _advance(rows: Summable, family: Family, point: _Point, control: Control) -> tuple[_Point, float]:
-    """The next point and the fraction of the step taken; 0 when no fraction helps."""
-    size = min(1.0, 5.0 / max(float(point.decrement), 1e-300) * np.sqrt(len(point.coef)))
-    for _ in range(control.max_halvings):
-        trial = _evaluate(rows, family, point.coef + size * point.step)
-        if _better(trial, point, canonical=family.link == "logit"):
-            return trial, size
-        size /= 2
-    return point, 0.0
+def bias_reduced(rows: Summable, family: Family, start: Array, control: Control) -> Solution:
+    """Firth's estimates of m models from ``start`` (m, r), all at once, each with a status of its own (31).
+
+    The outcomes, weights and offsets of the rows have one column each, or one for each model. The terms returned are
+    those of the likelihood at the estimates, without the penalty; the trace shows the penalised log-likelihood.
+    """
+    objective = BiasReduced(rows, family)
+    patient = replace(control, max_iter=control.limit(1000))  # digits come at a steady rate
+    found = newton.maximise(objective, start, patient, patient=True, no_progress=NO_PROGRESS)
+    trace = found.trace if objective.penalises else tuple(replace(step, loglik=np.nan) for step in found.trace)
+    return replace(found, terms=Likelihood(rows, family)(found.coef), trace=trace)
 
 
-def _better(trial: _Point, point: _Point, canonical: bool) -> bool:
-    """A higher penalised likelihood where there is one (logit); a smaller adjusted score elsewhere."""
-    if canonical and point.decrement > 1e-5:
-        return bool(trial.penalised >= point.penalised - 8 * _EPS * abs(point.penalised))
-    return trial.decrement < point.decrement
-
-
-def _step(point: _Point, size: float, clock: float) -> Step:
-    largest = float(np.abs(point.score).max(initial=0.0))
-    return Step(point.penalised, largest, float(size), time.perf_counter() - clock)
+AnyPenalty: TypeAlias = Firth
+PENALTIES = (Firth,)

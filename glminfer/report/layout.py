@@ -88,7 +88,7 @@ def _rows(fit: FitRecord) -> str:
 
 def _ending(fit: FitRecord) -> str:
     names = {"newton": "Newton (IRLS)", "bfgs": "BFGS", "lbfgs": "L-BFGS", "gradient": "gradient descent"}
-    name = names[fit.solver] if fit.penalty is None else "Fisher scoring"
+    name = names[fit.solver] if fit.penalty is None else fit.penalty.algorithm
     steps = f"{name}, {fit.n_iter} iteration{'s' if fit.n_iter != 1 else ''}"
     words = {
         Status.CONVERGED: "converged",
