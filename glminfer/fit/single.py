@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+import scipy
 
 from glminfer.data.design import Design, Sample
 from glminfer.data.rows import MemoryRows, memory_rows
@@ -295,8 +295,8 @@ def _coefficients_of_counts(sample: Sample) -> float:
         return 0.0
     trials = np.where(sample.trials > 0, sample.trials, 1.0)
     events = trials * sample.y
-    choose = gammaln(trials + 1) - gammaln(events + 1) - gammaln(trials - events + 1)
-    return float((sample.weights / trials) @ choose)
+    of_trials, of_events, of_others = (scipy.special.gammaln(k + 1) for k in (trials, events, trials - events))
+    return float((sample.weights / trials) @ (of_trials - of_events - of_others))
 
 
 def _saturated_loglik(sample: Sample) -> float:
@@ -304,7 +304,7 @@ def _saturated_loglik(sample: Sample) -> float:
     if sample.trials is None:
         return 0.0
     y = sample.y
-    return float(sample.weights @ (xlogy(y, y) + xlogy(1 - y, 1 - y)))
+    return float(sample.weights @ (scipy.special.xlogy(y, y) + scipy.special.xlogy(1 - y, 1 - y)))
 
 
 def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrc, ndtri, xlogy
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
@@ -77,7 +77,7 @@ def row_residuals(fit: FitRecord, type: str) -> Array:
         value = np.sqrt(sample.weights) * _pearson(fit.family, sample.y, finite)
     else:
         loglik = fit.family.pointwise(sample.y, finite)[0]
-        part = xlogy(sample.y, sample.y) + xlogy(1 - sample.y, 1 - sample.y) - loglik
+        part = scipy.special.xlogy(sample.y, sample.y) + scipy.special.xlogy(1 - sample.y, 1 - sample.y) - loglik
         value = np.sign(raw) * np.sqrt(np.maximum(2 * sample.weights * part, 0.0))
     return np.where(certain, 0.0, value)
 
@@ -113,7 +113,7 @@ def _quantile(fit: FitRecord, seed: int | None) -> Array:
     # the same from the other end, by counting failures: exact where low is near 1
     failures = trials - events
     high = _mixed(_at_most(failures - 1, trials, q, p), _at_most(failures, trials, q, p), 1 - uniform)
-    return np.asarray(np.where(low < 0.5, ndtri(low), -ndtri(high)))
+    return np.asarray(np.where(low < 0.5, scipy.special.ndtri(low), -scipy.special.ndtri(high)))
 
 
 def _mixed(start: Array, end: Array, share: Array) -> Array:
@@ -124,7 +124,7 @@ def _at_most(k: NDArray[np.intp], n: NDArray[np.intp], p: Array, q: Array) -> Ar
     """P(at most k of n), p and q = 1 - p given separately so that neither tail cancels."""
     inside = np.clip(k, 0, np.maximum(n - 1, 0))
     with np.errstate(invalid="ignore"):
-        value = np.where(p < 0.5, bdtr(inside, n, p), bdtrc(n - inside - 1, n, q))
+        value = np.where(p < 0.5, scipy.special.bdtr(inside, n, p), scipy.special.bdtrc(n - inside - 1, n, q))
     return np.asarray(np.where(k < 0, 0.0, np.where(k >= n, 1.0, value)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, ndtr
+import scipy
 
 from glminfer.errors import InputError, checked_keywords
 from glminfer.fit.records import FitRecord
@@ -74,6 +74,10 @@ def _sign(x: float) -> float:
     return math.copysign(1.0, x)
 
 
+def _expit(x: float) -> float:
+    return float(scipy.special.expit(x))
+
+
 def _density(x: float) -> float:
     return math.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
@@ -93,10 +97,10 @@ FUNCTIONS: dict[str, Callable[[Dual], Dual]] = {
     "arctan": _applied(math.atan, lambda x: 1 / (1 + x**2)),
     "sinh": _applied(math.sinh, math.cosh),
     "cosh": _applied(math.cosh, math.sinh),
-    "tanh": _applied(math.tanh, lambda x: 4 * float(expit(2 * x) * expit(-2 * x))),
-    "expit": _applied(lambda x: float(expit(x)), lambda x: float(expit(x) * expit(-x))),
+    "tanh": _applied(math.tanh, lambda x: 4 * _expit(2 * x) * _expit(-2 * x)),
+    "expit": _applied(_expit, lambda x: _expit(x) * _expit(-x)),
     "logit": _applied(lambda p: math.log(p) - math.log1p(-p), lambda p: 1 / (p * (1 - p))),
-    "Phi": _applied(lambda x: float(ndtr(x)), _density),
+    "Phi": _applied(lambda x: float(scipy.special.ndtr(x)), _density),
 }
 
 _UNDEFINED: dict[type[Exception], str] = {

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr, ndtr, ndtri
+import scipy
 
 from glminfer.numerics.blocks import Array
 
@@ -101,9 +101,9 @@ def _logit_quantile(p: Array) -> Array:
 # probit: the hazards through the scaled complementary error function, exact in both tails
 def _probit_pointwise(y: Array, eta: Array) -> Pointwise:
     z = eta * np.sqrt(0.5)
-    a = _SQRT_2_OVER_PI / erfcx(-z)
-    b = _SQRT_2_OVER_PI / erfcx(z)
-    loglik = y * log_ndtr(eta) + (1.0 - y) * log_ndtr(-eta)
+    a = _SQRT_2_OVER_PI / scipy.special.erfcx(-z)
+    b = _SQRT_2_OVER_PI / scipy.special.erfcx(z)
+    loglik = y * scipy.special.log_ndtr(eta) + (1.0 - y) * scipy.special.log_ndtr(-eta)
     score = y * a - (1.0 - y) * b
     observed = y * a * _probit_excess(-eta, a) + (1.0 - y) * b * _probit_excess(eta, b)
     return loglik, score, a * b, observed
@@ -216,7 +216,15 @@ FAMILIES = {
         _logit_quantile,
         lambda eta: -np.tanh(eta / 2),
     ),
-    "probit": Family("probit", _probit_pointwise, ndtr, lambda eta: ndtr(-eta), _probit_slope, ndtri, np.negative),
+    "probit": Family(
+        "probit",
+        _probit_pointwise,
+        lambda eta: scipy.special.ndtr(eta),
+        lambda eta: scipy.special.ndtr(-eta),
+        _probit_slope,
+        lambda p: scipy.special.ndtri(p),
+        np.negative,
+    ),
     "cloglog": Family(
         "cloglog",
         _cloglog_pointwise,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv, ndtr, ndtri, stdtr, stdtrit
+import scipy
 
 from glminfer.numerics.blocks import Array
 
@@ -63,10 +63,10 @@ class Largest:
         return float((1.0 / np.maximum((np.abs(given) >= c).sum(axis=1), 1)).mean())
 
     def _below(self, value: Array) -> Array:
-        return np.asarray(ndtr(value) if np.isinf(self.dof) else stdtr(self.dof, value))
+        return np.asarray(scipy.special.ndtr(value) if np.isinf(self.dof) else scipy.special.stdtr(self.dof, value))
 
     def _quantile(self, p: Array) -> Array:
-        return np.asarray(ndtri(p) if np.isinf(self.dof) else stdtrit(self.dof, p))
+        return np.asarray(scipy.special.ndtri(p) if np.isinf(self.dof) else scipy.special.stdtrit(self.dof, p))
 
     def quantile(self, level: float) -> float:
         """c with P(max abs(T_j) <= c) = level."""
@@ -87,8 +87,9 @@ def largest(correlation: Array, dof: float, seed: int) -> Largest:
     q, s = root.shape
     count = int(np.clip(_WORK // q**2, _FEWEST, _MOST))
     points = _lattice(s + 2, q * count, seed).reshape(q, count, s + 2)
-    chi2 = None if np.isinf(dof) else np.asarray(2 * gammaincinv((dof + 1) / 2, points[:, :, 1]), dtype=float)
-    return Largest(correlation, dof, ndtri(points[:, :, 2:]) @ root.T, points[0, :, 0], chi2)
+    half = (dof + 1) / 2
+    chi2 = None if np.isinf(dof) else np.asarray(2 * scipy.special.gammaincinv(half, points[:, :, 1]), dtype=float)
+    return Largest(correlation, dof, scipy.special.ndtri(points[:, :, 2:]) @ root.T, points[0, :, 0], chi2)
 
 
 def _lattice(dimensions: int, count: int, seed: int) -> Array:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from glminfer.numerics.blocks import Array
 
 _CHUNK = 1 << 16
+_SMALLEST_PIVOT = 4 * np.finfo(float).eps  # squared, times the number of columns
 
 
 def gram(X: Array, weights: Array) -> Array:
@@ -62,7 +63,7 @@ def symmetric(A: Array) -> Array:
 
 
 def _scales(A: Array) -> Array:
-    diagonal = np.diagonal(A, axis1=-2, axis2=-1)
+    diagonal = A.diagonal(axis1=-2, axis2=-1)
     return np.asarray(np.sqrt(np.where(diagonal > 0, diagonal, 1.0)))
 
 
@@ -71,9 +72,9 @@ def factor(A: Array) -> tuple[Array, Array] | None:
     if A.shape[0] == 0:
         return A, np.empty(0)
     scale = _scales(A)
-    L, info = dpotrf(A / np.outer(scale, scale), lower=1)
-    # a pivot at rounding level is no evidence of curvature
-    if info != 0 or not np.isfinite(L).all() or np.diagonal(L).min() ** 2 < 4 * np.finfo(float).eps * A.shape[0]:
+    L, info = scipy.linalg.lapack.dpotrf(A / (scale[:, None] * scale), lower=1)
+    # a pivot at rounding level is no evidence of curvature; NaN anywhere reaches a pivot, and fails the comparison
+    if info != 0 or not L.diagonal().min() ** 2 >= _SMALLEST_PIVOT * A.shape[0]:
         return None
     return L, scale
 
@@ -84,7 +85,7 @@ def solve(factored: tuple[Array, Array], b: Array) -> Array:
     if L.shape[0] == 0:
         return b.copy()
     divided = (b.T / scale).T
-    x, _ = dpotrs(L, divided, lower=1)
+    x, _ = scipy.linalg.lapack.dpotrs(L, divided, lower=1)
     return np.asarray((x.T / scale).T).reshape(b.shape)
 
 
@@ -97,7 +98,7 @@ def solve_all(A: Array, b: Array) -> Array | None:
         L = np.linalg.cholesky(A / (scale[:, :, None] * scale[:, None, :]))
     except np.linalg.LinAlgError:
         return None
-    if (np.diagonal(L, axis1=1, axis2=2) ** 2).min(initial=1.0) < 4 * np.finfo(float).eps * A.shape[1]:
+    if (np.diagonal(L, axis1=1, axis2=2) ** 2).min(initial=1.0) < _SMALLEST_PIVOT * A.shape[1]:
         return None
     forward = np.linalg.solve(L, (b / scale)[:, :, None])
     return np.asarray(np.linalg.solve(np.swapaxes(L, 1, 2), forward)[:, :, 0] / scale)
@@ -120,7 +121,7 @@ def inverse(A: Array) -> Array | None:
     L, scale = factored
     if L.shape[0] == 0:
         return L
-    lower, _ = dpotri(L, lower=1)
+    lower, _ = scipy.linalg.lapack.dpotri(L, lower=1)
     full = np.tril(lower) + np.tril(lower, -1).T
     return np.asarray(full / np.outer(scale, scale))
 

@@ -22,7 +22,9 @@ from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array, Terms
 
 Spaces: TypeAlias = Sequence[Array] | None
+Chosen: TypeAlias = NDArray[np.intp] | slice
 
+_ALL = slice(None)
 _EPS = np.finfo(float).eps
 _ARMIJO = 1e-4
 _NEAR = 1e-5  # a decrement whose square, the gain to come, is lost in the rounding of a log-likelihood
@@ -149,7 +151,7 @@ def newton_step(terms: Terms, spaces: Spaces = None) -> tuple[Array, Array]:
             found = _solved(terms.information[k], score, B)
         if found is not None:
             step[k] = found
-    squared = np.einsum("mp,mp->m", step, terms.score)
+    squared = np.einsum("mp,mp->m", step, terms.score)  # silent where it overflows
     return step, np.sqrt(np.where(squared < 0, 0.0, squared))
 
 
@@ -170,7 +172,7 @@ def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None
 
 def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
     """The step for one curvature matrix, within the span of B; None where it is not positive definite there."""
-    if not (np.isfinite(score).all() and np.isfinite(curvature).all()):
+    if not np.isfinite(score).all():
         return None
     factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
     if factored is None:
@@ -206,8 +208,9 @@ def maximise(
     watchful = objective.concave and not patient
     _judge(state, control.tol, limit, watchful)
     while (active := np.flatnonzero([s is None for s in state.status])).size:
-        trial = state.coef[active] + state.size[active, None] * state.step[active]
         models = None if active.size == len(start) else active
+        here = _ALL if models is None else active
+        trial = state.coef[here] + state.size[here, None] * state.step[here]
         _advance(state, active, trial, objective(trial, models), control.max_halvings)
         _record(state, clock)
         _judge(state, control.tol, limit, watchful)
@@ -226,16 +229,12 @@ def _begin(start: Array, terms: Terms, spaces: Spaces, no_progress: float) -> _S
 
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
     """Accept the trials that raise the log-likelihood, halve the steps of the others (9)."""
-    old = state.terms.loglik[active]
-    # so near the maximum the gain is below the rounding of the sum, and the full step is right whatever its sign
-    slack = np.where(state.decrement[active] < _NEAR, 1e-12, 8 * _EPS) * np.abs(old)
-    with np.errstate(invalid="ignore"):
-        gain = terms.loglik - old
-        needed = _ARMIJO * state.size[active] * state.decrement[active] ** 2
-        near = state.decrement[active] < _ROUNDING  # the gain is below the rounding of the sum: nothing to judge by
-        good = (near | (gain + slack >= needed)) & np.isfinite(terms.score).all(axis=1)
+    here = _ALL if active.size == len(state.coef) else active
     ahead = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in active])
-    good &= ~np.isnan(ahead[1]) | (state.halvings[active] >= _RETREATS)
+    good = _rises(state, here, terms) & (~np.isnan(ahead[1]) | (state.halvings[here] >= _RETREATS))
+    if good.all():
+        _accept(state, active, trial, terms, ahead)
+        return
     _accept(state, active[good], trial[good], terms.take(np.flatnonzero(good)), (ahead[0][good], ahead[1][good]))
     bad = active[~good]
     state.size[bad] /= 2
@@ -245,21 +244,32 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
         state.status[k] = Status.CONVERGED if near else Status.LIMIT
 
 
+def _rises(state: _State, here: Chosen, terms: Terms) -> NDArray[np.bool_]:
+    """Whether each trial raises the log-likelihood by enough, as far as rounding lets one see."""
+    old, decrement = state.terms.loglik[here], state.decrement[here]
+    # so near the maximum the gain is below the rounding of the sum, and the full step is right whatever its sign
+    slack = np.where(decrement < _NEAR, 1e-12, 8 * _EPS) * np.abs(old)
+    with np.errstate(invalid="ignore"):
+        enough = terms.loglik - old + slack >= _ARMIJO * state.size[here] * decrement**2
+    # nearer still there is nothing to judge by
+    return np.asarray(((decrement < _ROUNDING) | enough) & np.isfinite(terms.score).all(axis=1))
+
+
 def _accept(state: _State, models: NDArray[np.intp], coef: Array, terms: Terms, ahead: tuple[Array, Array]) -> None:
     if not models.size:
         return
+    here = _ALL if models.size == len(state.coef) else models
     step, decrement = ahead
-    rate = decrement / state.decrement[models]
-    full = state.size[models] == 1.0
+    rate = decrement / state.decrement[here]
     # a separated fit loses a constant share of its decrement per step (e^-1/2 for the logit); a finite one far more
-    steady = full & (rate > 0.3) & (rate < 0.95) & (decrement < 0.5)
-    state.drift[models] = np.where(steady, state.drift[models] + 1, 0)
+    steady = (state.size[here] == 1.0) & (rate > 0.3) & (rate < 0.95) & (decrement < 0.5)
+    state.drift[here] = np.where(steady, state.drift[here] + 1, 0)
     stuck = (decrement < _ROUNDING) & (rate > state.no_progress)
-    state.coef[models], state.step[models], state.decrement[models] = coef, step, decrement
+    state.coef[here], state.step[here], state.decrement[here] = coef, step, decrement
     state.terms = _replaced(state.terms, models, terms)
-    state.accepted[models] = state.size[models]
-    state.size[models], state.halvings[models] = 1.0, 0
-    state.n_iter[models] += 1
+    state.accepted[here] = state.size[here]
+    state.size[here], state.halvings[here] = 1.0, 0
+    state.n_iter[here] += 1
     for k in models[stuck]:
         state.status[k] = Status.CONVERGED
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Block
@@ -184,12 +184,13 @@ def _project(view: _Shifted, products: Array, T: Array, unit: Array, norms: Arra
     scale = np.sqrt(np.diagonal(grams))
     L = np.linalg.cholesky(grams / np.outer(scale, scale) + 4 * _EPS * np.eye(len(scale)))
     cross = T.T @ (products @ unit) / scale
-    white = solve_triangular(L, cross, lower=True)
+    white = scipy.linalg.solve_triangular(L, cross, lower=True)
     if norm**2 - white @ white > _CLEAR * norm**2:
         return unit, norm
     t, left = unit, norm
     for _ in range(6):  # refine on the rows: each round gains as many digits as the products hold
-        coefficients = solve_triangular(L.T, solve_triangular(L, cross, lower=True), lower=False) / scale
+        forward = scipy.linalg.solve_triangular(L, cross, lower=True)
+        coefficients = scipy.linalg.solve_triangular(L.T, forward, lower=False) / scale
         t = t - T @ coefficients
         against, squared = view.combination(t)
         before, left = left, float(np.sqrt(squared))
