@@ -67,14 +67,15 @@ def family(link: str) -> Family:
 
 
 # logit: mean, slope and 1 - mean all come from exp(-abs(eta)), so the tails never cancel (1)
-def _logit_parts(eta: Array) -> tuple[Array, Array, Array]:
+def logit_parts(eta: Array) -> tuple[Array, Array, Array]:
+    """exp(-abs(eta)), and the larger and the smaller of the two probabilities."""
     small = np.exp(-np.abs(eta))
     large_side = 1.0 / (1.0 + small)
     return small, large_side, small * large_side
 
 
 def _logit_pointwise(y: Array, eta: Array) -> Pointwise:
-    small, large_side, small_side = _logit_parts(eta)
+    small, large_side, small_side = logit_parts(eta)
     positive = eta >= 0
     mean = np.where(positive, large_side, small_side)
     survival = np.where(positive, small_side, large_side)
@@ -85,12 +86,12 @@ def _logit_pointwise(y: Array, eta: Array) -> Pointwise:
 
 
 def _logit_mean(eta: Array) -> Array:
-    _, large_side, small_side = _logit_parts(eta)
+    _, large_side, small_side = logit_parts(eta)
     return np.where(eta >= 0, large_side, small_side)
 
 
 def _logit_slope(eta: Array) -> Array:
-    _, large_side, small_side = _logit_parts(eta)
+    _, large_side, small_side = logit_parts(eta)
     return large_side * small_side
 
 

@@ -1,0 +1,305 @@
+"""A walk along the penalties: where the minimum of (60) is at one λ, given where it was at the larger ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glminfer.numerics import active_set
+from glminfer.numerics.active_set import Subproblem
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.newton import Control
+from glminfer.numerics.standardised import Indices, Standardised
+from glminfer.numerics.working_set import Outcome, Point, WorkingSet, empty_set
+
+_STRIDE = 0.5  # a λ further below the one before than this is reached by stations on the way
+_LOOSE = 1e-3  # their tolerance, as a part of λ
+_MARGIN = 0.25  # of the predicted change of a score, for what the prediction may be wrong by
+_SMALL = 1e-4  # for a λ below this the tolerance shrinks with it
+_ROUNDING = 1e-13  # a violation that can be reached whatever the columns
+_NOTHING = 1e-6  # of the largest λ: below this part of it, any λ is near zero
+_STEPS = 100  # Newton steps at one λ, if the caller sets no limit
+_SLOW = 0.5  # a step that shrinks the violation by less than this is looked at more closely
+_FRESH = 1e-3  # the factor by which steps with a new curvature are expected to shrink the violation
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What does not change along a path.
+
+    Attributes
+    ----------
+    source : Standardised
+    outcome : Outcome
+    total : float
+        Sum of the weights as given.
+    l1, l2 : (q,)
+        The two penalties of each standardised column, per unit of λ.
+    control : Control
+    """
+
+    source: Standardised
+    outcome: Outcome
+    total: float
+    l1: Array
+    l2: Array
+    control: Control
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The minimum at one λ.
+
+    Attributes
+    ----------
+    lambda_ : float
+    columns : (k,)
+        The working set.
+    u : (k,)
+        Their coefficients.
+    score : (q,)
+        Gradient of the mean log-likelihood for every column.
+    loglik : float
+        Mean log-likelihood.
+    kkt : float
+        Largest violation of (61).
+    n_iter : int
+    """
+
+    lambda_: float
+    columns: Indices
+    u: Array
+    score: Array
+    loglik: float
+    kkt: float
+    n_iter: int
+
+
+@dataclass(slots=True)
+class Walk:
+    """Where a path has come to."""
+
+    problem: Problem
+    work: WorkingSet
+    point: Point
+    null: float = 0.0
+    rate: float = _FRESH
+    stale: bool = True
+    passed: list[Solved] = field(default_factory=list)
+
+
+# the start ------------------------------------------------------------------------------------------------------------
+
+
+def start(problem: Problem) -> Walk:
+    """The model of the constant and the columns without a penalty."""
+    outcome = problem.outcome
+    work = empty_set(problem.source, outcome, outcome.weights / 4)
+    walk = Walk(problem, work, work.evaluate(np.empty(0)))
+    tol = problem.control.tol
+    if problem.source.intercept:
+        _admit(walk, np.array([problem.source.q - 1]))
+        walk.point = work.evaluate(np.array([_flat(outcome)]))
+        _settle(walk, 0.0, tol)
+    walk.null = loglik(walk)
+    free = np.flatnonzero((problem.l1 == 0) & (problem.l2 == 0) & problem.source.varies & ~work.inside)
+    if free.size:
+        _admit(walk, free)
+        _settle(walk, 0.0, tol)
+    score = problem.source.products(walk.point.residual)
+    top = _first_to_enter(problem, score) or np.inf
+    walk.passed = [Solved(top, work.at.copy(), walk.point.u, score, walk.null, 0.0, 0)]
+    return walk
+
+
+def _first_to_enter(problem: Problem, score: Array) -> float:
+    """The smallest λ at which every coefficient with an l1 penalty is zero (62)."""
+    l1 = problem.l1
+    return float(np.divide(np.abs(score), l1, out=np.zeros_like(score), where=l1 > 0).max(initial=0.0))
+
+
+def _flat(outcome: Outcome) -> float:
+    """The log-odds of the mean outcome, where the offset has mean zero."""
+    mean = outcome.weights @ outcome.y
+    return float(np.log(mean) - np.log1p(-mean) - outcome.weights @ outcome.offset)
+
+
+def stations(lambdas: Array, top: float, tol: float) -> Iterator[tuple[float, float, bool]]:
+    """Each λ to solve at, its tolerance, and whether it was asked for: where the next is far, others lie on the way."""
+    here = top
+    for lambda_ in lambdas:
+        while here < np.inf and here > _NOTHING * top and lambda_ < _STRIDE * here:
+            here *= _STRIDE
+            if here > lambda_:
+                yield here, max(_LOOSE * here, tol), False
+        here = min(here, lambda_)
+        # the tolerance stays small beside the penalty
+        yield float(lambda_), max(tol * min(1.0, lambda_ / _SMALL), min(tol, _ROUNDING)), True
+
+
+# one λ ----------------------------------------------------------------------------------------------------------------
+
+
+def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
+    """Go on to the next λ and solve there; the conditions are checked for every column."""
+    problem, work = walk.problem, walk.work
+    _foresee(walk, lambda_)
+    steps = _settle(walk, lambda_, tol)
+    while True:
+        score = _every_score(walk)
+        over = np.where(work.inside, 0.0, np.abs(score) - lambda_ * problem.l1)
+        new = np.flatnonzero(over > tol)
+        if not new.size or steps >= problem.control.limit(_STEPS):
+            break
+        _admit(walk, new)
+        steps += _settle(walk, lambda_, tol)
+    worst = max(float(_violation(walk.point, *_penalties(walk, lambda_))), float(over.max(initial=0.0)))
+    found = Solved(lambda_, work.at.copy(), walk.point.u, score, loglik(walk), worst, steps)
+    if lambda_ < walk.passed[-1].lambda_:  # above the largest, where nothing has entered, there is nothing to learn
+        walk.passed = [*walk.passed[-2:], found]
+    return found
+
+
+def loglik(walk: Walk) -> float:
+    """Mean log-likelihood at the point."""
+    outcome, eta = walk.problem.outcome, walk.point.eta
+    return float(outcome.weights @ (outcome.y * eta - np.maximum(eta, 0.0) - np.log1p(np.exp(-np.abs(eta)))))
+
+
+def _every_score(walk: Walk) -> Array:
+    if walk.work.inside.all():
+        score = np.empty(walk.problem.source.q)
+        score[walk.work.at] = walk.point.score
+        return score
+    return walk.problem.source.products(walk.point.residual)
+
+
+def _admit(walk: Walk, new: Indices) -> None:
+    walk.work.admit(new)
+    walk.point = walk.work.widened(walk.point)
+
+
+def _penalties(walk: Walk, lambda_: float) -> tuple[Array, Array]:
+    at = walk.work.at
+    return lambda_ * walk.problem.l1[at], lambda_ * walk.problem.l2[at]
+
+
+def _violation(point: Point, l1: Array, l2: Array) -> float:
+    """The largest violation of the conditions of optimality among the working columns (61)."""
+    u, score = point.u, point.score
+    off = np.where((u != 0) | (l1 == 0), np.abs(score - l2 * u - l1 * np.sign(u)), np.abs(score) - l1)
+    return float(off.max(initial=0.0))
+
+
+def _settle(walk: Walk, lambda_: float, tol: float) -> int:
+    """Newton steps (64) on the working set until the violation is below the tolerance; how many."""
+    l1, l2 = _penalties(walk, lambda_)
+    worst, limit = _violation(walk.point, l1, l2), walk.problem.control.limit(_STEPS)
+    for step in range(limit):
+        if worst <= tol:
+            return step
+        if walk.stale and _pays(walk, worst, tol):
+            _refresh(walk)
+        trial = _step(walk, l1, l2)
+        now = _violation(trial, l1, l2)
+        if now > _SLOW * worst and walk.stale:
+            _refresh(walk)
+            trial = _step(walk, l1, l2)
+            now = _violation(trial, l1, l2)
+        if now > _SLOW * worst:
+            trial = _searched(walk, trial, l1, l2)
+            now = _violation(trial, l1, l2)
+        walk.rate, walk.stale = now / worst, True
+        walk.point, worst = trial, now
+    return limit
+
+
+def _step(walk: Walk, l1: Array, l2: Array) -> Point:
+    """The minimum of the quadratic model around the point."""
+    model = Subproblem(walk.work, walk.point.u, -walk.point.score, l1, l2)
+    return walk.work.evaluate(active_set.solve(model))
+
+
+def _refresh(walk: Walk) -> None:
+    walk.work.refresh(walk.point)
+    walk.stale, walk.rate = False, _FRESH
+
+
+def _pays(walk: Walk, worst: float, tol: float) -> bool:
+    """Whether a new curvature costs less than the steps it saves, by the time (ns) such operations take."""
+    n, k = len(walk.work.Z), walk.work.k
+    evaluation = n * (0.5 * k + 25.0) + 6e4
+    curvature = n * (0.03 * k * k + k) + 0.02 * k**3 + 3e4
+    steps = np.log(worst / tol) / -np.log(min(walk.rate, 0.9))
+    return bool((steps - 2.0) * evaluation > curvature)
+
+
+def _searched(walk: Walk, trial: Point, l1: Array, l2: Array) -> Point:
+    """The first of the halved steps that does not raise the objective (66)."""
+    before = _objective(walk, walk.point, l1, l2)
+    for _ in range(walk.problem.control.max_halvings):
+        if _objective(walk, trial, l1, l2) <= before:
+            return trial
+        trial = walk.work.evaluate((walk.point.u + trial.u) / 2)
+    return walk.point
+
+
+def _objective(walk: Walk, point: Point, l1: Array, l2: Array) -> float:
+    outcome, eta = walk.problem.outcome, point.eta
+    gain = outcome.y * eta - np.maximum(eta, 0.0) - np.log1p(np.exp(-np.abs(eta)))
+    return float(l1 @ np.abs(point.u) + 0.5 * (l2 @ point.u**2) - outcome.weights @ gain)
+
+
+# what the λ before tell about the next -------------------------------------------------------------------------------
+
+
+def _foresee(walk: Walk, lambda_: float) -> None:
+    """Take in the columns expected to enter, and move to where the coefficients are expected (65)."""
+    if not lambda_ < walk.passed[-1].lambda_ < np.inf:
+        return
+    problem, work = walk.problem, walk.work
+    near = _expected_scores(walk, lambda_) > lambda_ * problem.l1
+    new = np.flatnonzero(near & ~work.inside & problem.source.varies)
+    if new.size:
+        _admit(walk, new)
+    u = _extrapolated(walk.passed, lambda_, work.k)
+    walk.point = work.evaluate(_along_tangent(walk, lambda_) if u is None else u)
+
+
+def _expected_scores(walk: Walk, lambda_: float) -> Array:
+    """The largest that each score is expected to be: by its last change, or the strong rule (67) at the start."""
+    last = walk.passed[-1]
+    if len(walk.passed) < 2:
+        return np.abs(last.score) + (last.lambda_ - lambda_) * walk.problem.l1
+    before = walk.passed[-2]
+    change = (last.score - before.score) * ((lambda_ - last.lambda_) / (last.lambda_ - before.lambda_))
+    return np.abs(last.score + change) + _MARGIN * np.abs(change)
+
+
+def _extrapolated(passed: list[Solved], lambda_: float, k: int) -> Array | None:
+    """The parabola in log λ through the last three solutions, while the same coefficients are different from zero."""
+    if len(passed) < 3 or lambda_ <= 0:
+        return None
+    U = np.zeros((3, k))
+    for row, solved in zip(U, passed, strict=True):
+        row[: len(solved.u)] = solved.u
+    moving = U != 0
+    if (moving[0] != moving[2]).any() or (moving[1] != moving[2]).any():
+        return None
+    x = np.log([solved.lambda_ for solved in passed]) - np.log(lambda_)
+    a, b, c = x
+    weights = np.array([b * c / ((a - b) * (a - c)), a * c / ((b - a) * (b - c)), a * b / ((c - a) * (c - b))])
+    u = weights @ U
+    return np.where(u * U[2] < 0, 0.0, u)
+
+
+def _along_tangent(walk: Walk, lambda_: float) -> Array:
+    """Along dβ/dλ = -H⁻¹ (l1 sign + l2 β) of the active coefficients (65)."""
+    work, u, here = walk.work, walk.point.u, walk.passed[-1].lambda_
+    l1, l2 = _penalties(walk, 1.0)
+    at = np.flatnonzero((u != 0) | (l1 == 0))
+    moved = u.copy()
+    moved[at] += (here - lambda_) * work.solve(at, here * l2[at], l1[at] * np.sign(u[at]) + l2[at] * u[at])
+    return np.where(moved * u < 0, 0.0, moved)
