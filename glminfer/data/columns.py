@@ -58,7 +58,8 @@ def missing(column: Column) -> Mask:
     if isinstance(column, Masked):
         return column.mask
     if column.dtype.kind == "f":
-        return np.isnan(column)
+        gone = np.isnan(column)
+        return gone if gone.ndim == 1 else np.asarray(gone.any(axis=1))
     return np.zeros(len(column), dtype=bool)
 
 
@@ -69,7 +70,9 @@ def any_missing(column: Column) -> bool:
     if isinstance(column, Masked):
         return bool(column.mask.any())
     # a sum is one pass and NaN only if a NaN (or both infinities) went in
-    return column.dtype.kind == "f" and bool(np.isnan(np.add.reduce(column))) and bool(np.isnan(column).any())
+    return (
+        column.dtype.kind == "f" and bool(np.isnan(np.add.reduce(column, axis=None))) and bool(np.isnan(column).any())
+    )
 
 
 def pick(column: Column, rows: NDArray[Any] | slice) -> Column:
@@ -80,6 +83,22 @@ def pick(column: Column, rows: NDArray[Any] | slice) -> Column:
         mask, values = column.mask[rows], np.asarray(column.values[rows])
         return Masked(values, mask) if mask.any() else values
     return np.asarray(column[rows])
+
+
+def taken(column: Column, rows: NDArray[np.intp]) -> Column:
+    """The rows at these positions, with a missing value where the position is -1."""
+    gone = rows < 0
+    if not gone.any():
+        return pick(column, rows)
+    if isinstance(column, Factor):
+        return Factor(np.where(gone, -1, column.codes[rows]), column.levels, column.ordered)
+    if isinstance(column, Masked):
+        return Masked(column.values[rows], column.mask[rows] | gone)
+    values = column[rows]
+    if values.dtype.kind != "f":
+        return Masked(values, gone)
+    values[gone] = np.nan
+    return values
 
 
 def numbers(column: Column, name: str, what: str) -> NDArray[np.float64]:

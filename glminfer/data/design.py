@@ -13,7 +13,7 @@ from glminfer.data import frames
 from glminfer.data.coding import LearnedFactor, constant_weights
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
-from glminfer.data.expressions import all_columns, expression
+from glminfer.data.expressions import all_columns, expression, stored_columns
 from glminfer.data.factors import Learned, learn_factors, matrix
 from glminfer.data.formula import Formula, spelled
 from glminfer.data.frames import Columns
@@ -23,6 +23,7 @@ from glminfer.data.reading import Given, Reading, check_names, given, read
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
+from glminfer.data.sequences import with_sequences
 from glminfer.data.vectors import offset as total_offset
 from glminfer.data.vectors import outcome, prior_weights
 from glminfer.errors import FormulaError, counted, one_of
@@ -213,12 +214,13 @@ def learn(
 
 def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
     """Every column the formula or an argument names, converted once."""
-    names = [*all_columns(list(reading.expressions)), *how.names]
+    expressions = list(reading.expressions)
     if isinstance(subset, str):
         condition = expression(spelled(subset), reading.known)
         check_names(condition, frames.names(data), reading.scope)
-        names += condition.columns
-    return frames.take(data, names)
+        expressions.append(condition)
+    columns = frames.take(data, [*stored_columns(expressions), *how.names])
+    return with_sequences(columns, expressions, reading.scope)
 
 
 def _extras(columns: Columns, data: Any, **values: Any) -> dict[str, Floats]:
@@ -291,7 +293,7 @@ def _design(reading: Reading, how: Given, spec: ResponseSpec, learned: Learned, 
         left={e.text: values[e.text].states for e in reading.response},
         given=how,
         scope=reading.scope.only(roots),
-        used=frozenset(all_columns(list(reading.expressions))),
+        used=frozenset(stored_columns(reading.expressions)),
         notes=learned.notes,
     )
 

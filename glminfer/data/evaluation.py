@@ -105,7 +105,7 @@ class Memory:
             return function  # type: ignore[no-any-return]
 
         def call(*args: Any, **options: Any) -> Any:
-            for arg in args:
+            for arg in (*args, *options.values()):
                 self._check(arg)
             at = len(self.learned)
             state = function.learn(*args, **options) if self.states is None else self.states[at]

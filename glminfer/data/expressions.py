@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import functools
 import keyword
-import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import CodeType
+from typing import Any
 
 from glminfer.data.lexing import tokens
+from glminfer.data.naming import SOFT, Namer, quoted_column, shown
 from glminfer.data.scope import r_spelling
+from glminfer.data.sequential import SEQUENTIAL
+from glminfer.data.transforms import bound
 from glminfer.errors import FormulaError
 
 _USABLE_WORDS = {"and", "or", "not", "in", "is", "if", "else", "for", "lambda", "True", "False", "None"}
-_SOFT = "_word_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Expression:
     column : str or None
         The column it is, when it is nothing but a column.
     columns : tuple of str
-        Names that stand for columns.
+        Names that stand for columns, texts of ``sequences`` included.
     values : tuple of (str, str)
         Variable in the code and column: numbers as floats, labels as Categorical.
     raw : tuple of (str, str)
@@ -40,6 +43,8 @@ class Expression:
     contrasts : tuple of (str, str)
         Variable and name of bare names among the options of C().
     code : code object or None
+    sequences : tuple of Sequence
+        Its calls of lag() and history(), which it reads like columns.
     """
 
     text: str
@@ -51,11 +56,42 @@ class Expression:
     constants: tuple[tuple[str, str], ...] = ()
     contrasts: tuple[tuple[str, str], ...] = ()
     code: CodeType | None = None
+    sequences: tuple[Sequence, ...] = ()
 
     @property
     def roots(self) -> set[str]:
         """Names of everything outside the frame that it uses."""
-        return {path.split(".")[0] for _, path in (*self.calls, *self.constants, *self.contrasts)}
+        own = {path.split(".")[0] for _, path in (*self.calls, *self.constants, *self.contrasts)}
+        return own.union(*(part.roots for sequence in self.sequences for part in sequence.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A call of lag() or history(): a column made of other rows, before any row is left out.
+
+    Attributes
+    ----------
+    text : str
+        The call, in normal spacing; the name of the column.
+    function : str
+        Its name.
+    x : Expression
+        What earlier values are taken of.
+    by : Expression or None
+        The sessions.
+    options : tuple of (str, value)
+    """
+
+    text: str
+    function: str
+    x: Expression
+    by: Expression | None
+    options: tuple[tuple[str, Any], ...]
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """The expressions among its arguments."""
+        return (self.x,) if self.by is None else (self.x, self.by)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -64,12 +100,58 @@ def expression(text: str, known: frozenset[str]) -> Expression:
     if text in known:
         return Expression(text, text, (text,))
     tree = _tree(text)
-    quoted = _quoted_column(tree.body)
+    quoted = quoted_column(tree.body)
     if quoted is not None:
         return Expression(text, quoted, (quoted,))
-    namer = _Namer(text, known)
+    if isinstance(tree.body, ast.Call) and isinstance(tree.body.func, ast.Name) and tree.body.func.id in SEQUENTIAL:
+        return Expression(text, text, (text,), sequences=(_sequence(text, tree.body, known),))
+    namer = Namer(text, known)
     code = compile(ast.fix_missing_locations(namer.visit(tree)), f"<{text}>", "eval")
-    return namer.finished(code)
+    values, raw = (tuple((var, name) for name, var in names.items()) for names in (namer.values, namer.raw))
+    calls, constants, contrasts = map(tuple, (namer.calls, namer.constants, namer.contrasts))
+    sequences = tuple(_sequence(inner, call, known) for inner, call in namer.sequences.items())
+    return Expression(text, None, namer.columns, values, raw, calls, constants, contrasts, code, sequences)
+
+
+# calls that look at other rows ---------------------------------------------------------------------------------------
+
+
+def _sequence(text: str, call: ast.Call, known: frozenset[str]) -> Sequence:
+    function = ast.unparse(call.func)
+    options = {str(option.arg): option.value for option in call.keywords}
+    given = bound(function, SEQUENTIAL[function], call.args, options).arguments
+    x, by = given.pop("x"), given.pop("by", None)
+    return Sequence(
+        text,
+        function,
+        expression(shown(x), known),
+        None if by is None else _sessions(text, by, known),
+        tuple((name, _written(name, value, text)) for name, value in given.items()),
+    )
+
+
+def _sessions(text: str, by: ast.expr, known: frozenset[str]) -> Expression | None:
+    if not isinstance(by, ast.Constant):
+        return expression(shown(by), known)
+    if by.value is None:
+        return None
+    raise FormulaError(f"by={shown(by)} in {text} is no column; write its name without quotes, by=session.")
+
+
+def _written(name: str, value: ast.expr, text: str) -> Any:
+    """The value of an option, which is the same for all rows and therefore written out."""
+    try:
+        if isinstance(value, ast.Call) and ast.unparse(value.func) == "range" and not value.keywords:
+            return range(*map(ast.literal_eval, value.args))
+        return ast.literal_eval(value)
+    except (TypeError, ValueError):
+        raise FormulaError(
+            f"{name}={shown(value)} in {text} must be written as a number, or numbers as [1, 2] or range(1, 4): it is "
+            "the same for all rows."
+        ) from None
+
+
+# Python's syntax -----------------------------------------------------------------------------------------------------
 
 
 def _tree(text: str) -> ast.Expression:
@@ -84,181 +166,26 @@ def _without_keywords(text: str) -> str:
     """Python's own words, such as ``class``, made usable as column names."""
     found = [t for t in tokens(text) if t.kind == "name" and keyword.iskeyword(t.text) and t.text not in _USABLE_WORDS]
     for token in reversed(found):
-        text = text[: token.start] + _SOFT + text[token.start :]
+        text = text[: token.start] + SOFT + text[token.start :]
     return text
 
 
-def _plain(name: str) -> str:
-    return name.removeprefix(_SOFT)
+# what expressions need -----------------------------------------------------------------------------------------------
 
 
-def _shown(node: ast.AST) -> str:
-    return ast.unparse(node).replace(_SOFT, "")
-
-
-def _quoted_column(node: ast.AST) -> str | None:
-    """The name in ``Q("name")``."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Q"):
-        return None
-    if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant) or not isinstance(node.args[0].value, str):
-        raise FormulaError(f'Q() takes the name of a column as text, Q("my x"); this is {_shown(node)}.')
-    return node.args[0].value
-
-
-def _path(node: ast.AST) -> str | None:
-    """``np.linalg.norm`` for a chain of attributes on a name, else None."""
-    if isinstance(node, ast.Name):
-        return _plain(node.id)
-    if isinstance(node, ast.Attribute):
-        start = _path(node.value)
-        return None if start is None else f"{start}.{node.attr}"
-    return None
-
-
-def _bound_names(tree: ast.AST) -> set[str]:
-    """Names a lambda or comprehension binds: neither columns nor functions."""
-    names = {
-        arg.arg
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Lambda)
-        for arg in ast.walk(node.args)
-        if isinstance(arg, ast.arg)
-    }
-    return names | {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-
-
-class _Namer(ast.NodeTransformer):
-    """Gives every column, function and constant a variable of its own, so that no name can mean two things."""
-
-    def __init__(self, text: str, known: frozenset[str]) -> None:
-        self.text, self.known = text, known
-        self.bound: set[str] = set()
-        self.values: dict[str, str] = {}  # column -> variable
-        self.raw: dict[str, str] = {}
-        self.calls: list[tuple[str, str]] = []
-        self.constants: list[tuple[str, str]] = []
-        self.contrasts: list[tuple[str, str]] = []
-        self.mode = "values"
-
-    def finished(self, code: CodeType) -> Expression:
-        columns = tuple(dict.fromkeys([*self.values, *self.raw]))
-        values, raw = (tuple((var, name) for name, var in d.items()) for d in (self.values, self.raw))
-        calls, constants, contrasts = tuple(self.calls), tuple(self.constants), tuple(self.contrasts)
-        return Expression(self.text, None, columns, values, raw, calls, constants, contrasts, code)
-
-    def visit_Expression(self, node: ast.Expression) -> ast.AST:
-        self.bound = _bound_names(node)
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        quoted = _quoted_column(node)
-        if quoted is not None:
-            return self._column(quoted)
-        path = _path(node.func)
-        if path in {"cbind", "offset"}:
-            raise FormulaError(f"{path}() in {self.text} must stand alone: {_PLACE[path]}.")
-        if path is None or path.split(".")[0] in self.bound:
-            return self.generic_visit(node)
-        variable = self._new(self.calls, "_f", path)
-        if path == "C":
-            self._visit_options_of_C(node)
-        else:
-            node.args = [self.visit(arg) for arg in node.args]
-            node.keywords = [self.visit(option) for option in node.keywords]
-        node.func = ast.Name(variable, ast.Load())
-        return node
-
-    def _visit_options_of_C(self, node: ast.Call) -> None:
-        node.args = [self._within("values" if i else "raw", arg, i > 0) for i, arg in enumerate(node.args)]
-        for option in node.keywords:
-            option.value = self._within("raw", option.value, option.arg in {"contrast", "levels"})
-
-    def _within(self, mode: str, node: ast.expr, option: bool) -> ast.expr:
-        before, self.mode = self.mode, "options" if option else mode
-        visited: ast.expr = self.visit(node)
-        self.mode = before
-        return visited
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """``0 < x < 2`` and ``g in ["a"]`` row by row; ``x < 2 & ok`` (to Python ``x < (2 & ok)``) is refused."""
-        operands = [node.left, *node.comparators]
-        for operand in operands:
-            if isinstance(operand, ast.BinOp) and isinstance(operand.op, ast.BitAnd | ast.BitOr):
-                raise FormulaError(
-                    f"{_shown(node)} compares with {_shown(operand)}, because & and | bind tighter than comparisons; "
-                    "put each comparison in parentheses, (a < 1) & (b > 2), or write 'and' and 'or'."
-                )
-        pairs = zip(operands, node.ops, operands[1:], strict=False)
-        parts = [self._compared(left, op, right) for left, op, right in pairs]
-        return self._joined("np.logical_and", parts)
-
-    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
-        left, right = self.visit(left), self.visit(right)
-        if not isinstance(op, ast.In | ast.NotIn):
-            return ast.Compare(left, [op], [right])
-        found = self._call("np.isin", left, right)
-        return found if isinstance(op, ast.In) else self._call("np.logical_not", found)
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        """``and`` and ``or`` row by row."""
-        how = "np.logical_and" if isinstance(node.op, ast.And) else "np.logical_or"
-        return self._joined(how, [self.visit(value) for value in node.values])
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        """``not`` row by row."""
-        self.generic_visit(node)
-        return self._call("np.logical_not", node.operand) if isinstance(node.op, ast.Not) else node
-
-    def _joined(self, how: str, parts: list[ast.expr]) -> ast.expr:
-        return functools.reduce(lambda left, right: self._call(how, left, right), parts)
-
-    def _call(self, path: str, *args: ast.expr) -> ast.expr:
-        return ast.Call(ast.Name(self._new(self.constants, "_k", path), ast.Load()), list(args), [])
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        path = _path(node)
-        if path is None or path.split(".")[0] in self.bound:
-            return self.generic_visit(node)
-        if path in self.known:
-            return self._column(path)
-        return ast.copy_location(ast.Name(self._new(self.constants, "_k", path), ast.Load()), node)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        name = _plain(node.id)
-        if name in self.bound:
-            return node
-        if self.mode == "options":
-            return ast.Name(self._new(self.contrasts, "_o", name), ast.Load())
-        return self._column(name)
-
-    def _column(self, name: str) -> ast.AST:
-        name = self._as_in_frame(name)
-        names, letter = (self.raw, "_r") if self.mode == "raw" else (self.values, "_c")
-        return ast.Name(names.setdefault(name, f"{letter}{len(names)}"), ast.Load())
-
-    def _as_in_frame(self, name: str) -> str:
-        """The name as the frame spells it: Python's parser replaces some characters, such as the micro sign."""
-        if name in self.known or name.isascii():
-            return name
-        return next((known for known in self.known if unicodedata.normalize("NFKC", known) == name), name)
-
-    def _new(self, found: list[tuple[str, str]], letter: str, path: str) -> str:
-        variable = f"{letter}{len(found)}"
-        found.append((variable, path))
-        return variable
-
-
-_PLACE = {
-    "offset": "a term of its own on the right-hand side, '+ offset(z)'",
-    "cbind": "the whole left-hand side, 'cbind(successes, failures) ~ …'",
-}
-
-
-def all_columns(expressions: list[Expression]) -> list[str]:
-    """The columns some expressions use, each once."""
+def all_columns(expressions: Iterable[Expression]) -> list[str]:
+    """The columns some expressions read, each once; calls of lag() and history() count as columns."""
     return list(dict.fromkeys(name for e in expressions for name in e.columns))
+
+
+def stored_columns(expressions: Iterable[Expression]) -> list[str]:
+    """The columns of the frame some expressions need, each once."""
+    names: dict[str, None] = {}
+    for e in expressions:
+        made = {sequence.text for sequence in e.sequences}
+        names |= dict.fromkeys(name for name in e.columns if name not in made)
+        names |= dict.fromkeys(name for s in e.sequences for name in stored_columns(s.parts))
+    return list(names)
 
 
 def shown_name(text: str) -> str:

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from glminfer.data import frames
 from glminfer.data.columns import Factor
 from glminfer.data.evaluation import Value
-from glminfer.data.expressions import Expression, all_columns, expression
+from glminfer.data.expressions import Expression, all_columns, expression, stored_columns
 from glminfer.data.factors import known_values, matrix
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated
 from glminfer.data.response import code_response
 from glminfer.data.selection import Selection
+from glminfer.data.sequences import with_sequences
+from glminfer.data.values import UnseenLevels
 from glminfer.data.vectors import offset, outcome, prior_weights
 from glminfer.errors import DataError, counted
 
@@ -62,7 +64,8 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
     factors, offsets, left = _expressions(design, response)
     everything = [*factors, *offsets, *left]
     arguments = _arguments(design, response)
-    columns = frames.take(data, [*all_columns(everything), *arguments.values()])
+    columns = frames.take(data, [*stored_columns(everything), *arguments.values()])
+    columns = with_sequences(columns, everything, design.scope)
     n = columns.n if columns.data else frames.length(data)
     extras = {what: frames.aligned(name, columns, what) for what, name in arguments.items()}
     selection = Selection(n)
@@ -118,7 +121,13 @@ def _known(
     """Values of all expressions, and of the factors as numbers or known level codes."""
     states = {text: factor.states for text, factor in design.factors.items()} | design.offsets | design.left
     while True:
-        values = evaluated(everything, columns, selection, design.scope, states)
+        try:
+            values = evaluated(everything, columns, selection, design.scope, states)
+        except UnseenLevels as error:
+            if unseen == "raise":
+                raise
+            selection.leave_out([("by=", error.rows)])
+            continue
         if not values:
             return {}, {text: np.empty(0, dtype=np.intp) for text in design.factors}
         arrays = {e.text: known_values(design.factors[e.text], values[e.text]) for e in factors}

@@ -89,9 +89,13 @@ def read(text: str, frame: Any, arguments: Given, scope: Scope) -> Reading:
 def check_names(found: Expression, columns: Sequence[str], scope: Scope) -> None:
     """Every name of an expression must be a column or, in call position, a function."""
     known = columns if isinstance(columns, frozenset) else frozenset(columns)
+    made = {sequence.text for sequence in found.sequences}
     for name in found.columns:
-        if name not in known:
+        if name not in known and name not in made:
             raise missing_column(found, name, tuple(columns), scope)
+    for sequence in found.sequences:
+        for part in sequence.parts:
+            check_names(part, columns, scope)
     for _, path in found.calls:
         root = path.split(".")[0]
         if root in known and root != path and scope.root(root) is None:

@@ -58,6 +58,12 @@ class Selection:
         """Positions of the rows in use."""
         return np.arange(self.n_given) if self.rows is None else self.rows
 
+    def places(self) -> Rows:
+        """For every row given its place among the rows in use, -1 where it is not."""
+        places = np.full(self.n_given, -1)
+        places[self.positions] = np.arange(self.n)
+        return places
+
     def of(self, array: NDArray[Any]) -> NDArray[Any]:
         """The rows in use of an array over all rows."""
         return array if self.rows is None else array[self.rows]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.bsplines import basis, derivative
-from glminfer.data.values import column_of, known_rows, shown, shown_distinct, whole_number
+from glminfer.data.values import column_of, known_rows, refuse_outside, shown, shown_distinct, whole_number
 from glminfer.errors import DataError, counted
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def apply_bs(spline: BSpline, x: Any, *_: Any, **__: Any) -> Floats:
     """The basis at x; outside the range learned from an error, or the end pieces continued."""
     column = column_of(x)
     if not spline.extrapolate:
-        _refuse_outside(column, spline.knots[0], spline.knots[-1])
+        refuse_outside(column, spline.knots[0], spline.knots[-1], "the spline was", _WAY_OUT)
     values = basis(spline.knots, spline.degree, column)
     return values if spline.intercept else values[:, 1:]
 
@@ -158,12 +158,7 @@ def _all_knots(inner: Floats, ends: Floats, degree: int) -> Floats:
     return np.sort(np.concatenate([np.repeat(ends, degree + 1), inner]))
 
 
-def _refuse_outside(x: Floats, low: float, high: float) -> None:
-    outside = x[(x < low) | (x > high)]
-    if outside.size:
-        raise DataError(
-            f"{counted(outside.size, 'row')} ({shown_distinct(outside)}) fell outside the range {low:g} to {high:g} "
-            "that the spline was learned on, where nothing is known about the curve. Leave them out, fit with "
-            "lower_bound= and upper_bound=, use ns() (linear beyond its range), or extrapolate=True to continue the "
-            "end pieces."
-        )
+_WAY_OUT = (
+    "Leave them out, fit with lower_bound= and upper_bound=, use ns() (linear beyond its range), or extrapolate=True "
+    "to continue the end pieces."
+)

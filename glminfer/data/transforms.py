@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from patsy.contrasts import Diff, Helmert, Poly, Sum, Treatment
 
 from glminfer.data.polynomials import apply_poly, learn_poly
+from glminfer.data.raised_cosines import apply_raised_cosine, learn_raised_cosine
 from glminfer.data.scaling import apply_scaling, learn_center, learn_standardize
+from glminfer.data.sequential import SEQUENTIAL
 from glminfer.data.splines import apply_bs, apply_ns, learn_bs, learn_ns
-from glminfer.data.values import column_of, numbers_of
+from glminfer.data.values import UnseenLevels, column_of, numbers_of
 from glminfer.errors import DataError, FormulaError, nearest
 
 Floats = NDArray[np.float64]
@@ -34,7 +36,7 @@ class Stateful:
 
     def learn(self, *args: Any, **kwargs: Any) -> Any:
         """What to remember of these rows."""
-        self._check_arguments(args, kwargs)
+        bound(self.name, self.learner, args, kwargs)
         return self._named(self.learner, args, kwargs)
 
     def apply(self, state: Any, *args: Any, **kwargs: Any) -> Floats:
@@ -46,19 +48,23 @@ class Stateful:
         """Say in errors which function of the formula they come from."""
         try:
             return function(*args, **kwargs)
+        except UnseenLevels as error:
+            raise UnseenLevels(f"{self.name}(): {error}", error.rows) from None
         except ValueError as error:
             raise DataError(f"{self.name}(): {error}") from error
 
-    def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        signature = inspect.signature(self.learner)
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError as error:
-            unknown = [k for k in kwargs if k not in signature.parameters]
-            hint = nearest(unknown[0], signature.parameters) if unknown else ""
-            raise FormulaError(
-                f"{self.name}(): {error}.{hint} It is called as {self.name}{_plain(signature)}."
-            ) from error
+
+def bound(
+    name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments of a call by name, or an error that shows how the function is called."""
+    signature = inspect.signature(function)
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        unknown = [k for k in kwargs if k not in signature.parameters]
+        hint = nearest(unknown[0], signature.parameters) if unknown else ""
+        raise FormulaError(f"{name}(): {error}.{hint} It is called as {name}{_plain(signature)}.") from error
 
 
 def _plain(signature: inspect.Signature) -> str:
@@ -186,4 +192,6 @@ FUNCTIONS: dict[str, Callable[..., Any] | Stateful] = {
     "scale": Stateful("scale", learn_standardize, apply_scaling),
     "standardize": Stateful("standardize", learn_standardize, apply_scaling),
     "poly": Stateful("poly", learn_poly, apply_poly),
+    "raised_cosine": Stateful("raised_cosine", learn_raised_cosine, apply_raised_cosine),
+    **SEQUENTIAL,
 }

@@ -13,6 +13,14 @@ from glminfer.errors import DataError, counted
 Array = NDArray[Any]
 
 
+class UnseenLevels(DataError):
+    """A transform met levels it has learned nothing of; carries the mask of their rows."""
+
+    def __init__(self, message: str, rows: NDArray[np.bool_]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 def labels_of(values: Any) -> tuple[Array, tuple[Any, ...]] | None:
     """Codes and levels of labelled values (factors, pandas Categoricals, strings); None for numbers."""
     if hasattr(values, "codes"):
@@ -95,3 +103,13 @@ def whole_number(option: str, value: Any, least: int) -> int:
     if isinstance(value, int | float | np.number) and float(value).is_integer() and value >= least:
         return int(value)
     raise DataError(f"{option}={value!r} must be a whole number, {least} or more.")
+
+
+def refuse_outside(x: NDArray[np.float64], low: float, high: float, learned: str, way_out: str) -> None:
+    """Refuse values beyond the range a basis was learned on."""
+    outside = x[(x < low) | (x > high)]
+    if outside.size:
+        raise DataError(
+            f"{counted(outside.size, 'row')} ({shown_distinct(outside)}) fell outside the range {low:g} to {high:g} "
+            f"that {learned} learned on, where nothing is known about the curve. {way_out}"
+        )

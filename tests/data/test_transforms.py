@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import glminfer as gi
 from glminfer.data.bsplines import basis, derivative
 from glminfer.data.splines import learn_ns
 from glminfer.data.transforms import FUNCTIONS, C, CategoricalSpec, Stateful
@@ -329,8 +330,8 @@ def test_new_labels_where_numbers_were_learned_are_refused():
             "poly(): got an unexpected keyword argument 'dgree'. Did you mean 'degree'? It is called as "
             "poly(x, degree=1, raw=False).",
         ),
-        ("center()", "center(): missing a required argument: 'x'. It is called as center(x)."),
-        ("center(x, 2)", "center(): too many positional arguments. It is called as center(x)."),
+        ("center()", "center(): missing a required argument: 'x'. It is called as center(x, *, by=None)."),
+        ("center(x, 2)", "center(): too many positional arguments. It is called as center(x, *, by=None)."),
         ("te(x, df=3)", "It is called as te(*bases, constraints=None)."),
     ],
 )
@@ -362,6 +363,102 @@ def test_identity_and_quoting():
 def test_the_list_is_the_documented_one():
     documented = (
         "log log2 log10 log1p exp expm1 sqrt abs sin cos I Q C Treatment Sum Poly Helmert Diff "
-        "bs cr cc te center scale standardize poly ns"
+        "bs cr cc te center scale standardize poly ns raised_cosine lag history"
     )
     assert set(FUNCTIONS) == set(documented.split())
+
+
+# raised cosines, and scaling within sessions -------------------------------------------------------------------
+
+
+def test_raised_cosines_join_the_levels_at_evenly_spaced_points():
+    peaks = np.linspace(0.1, 40, 5)
+    whole = applied("raised_cosine(x, 5, include_intercept=True)", peaks)
+    np.testing.assert_allclose(whole, np.eye(5), atol=1e-12)
+    np.testing.assert_allclose(applied("raised_cosine(x, 4)", peaks), np.eye(5)[:, 1:], atol=1e-12)
+    between = np.linspace(0.1, 40, 321)
+    values = applied("raised_cosine(x, 5, True)", between)
+    np.testing.assert_allclose(values.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(values[20], [np.cos(np.pi / 8) ** 2, np.sin(np.pi / 8) ** 2, 0, 0, 0], atol=1e-12)
+    np.testing.assert_array_equal(applied("raised_cosine(x, 4)", between), values[:, 1:])
+
+
+@given(columns, st.integers(1, 8), st.floats(1e-6, 1e6), st.floats(-1e3, 1e3))
+def test_raised_cosines_do_not_depend_on_unit_origin_and_direction(x, n, unit, shift):
+    f = FUNCTIONS["raised_cosine"]
+    values = f.apply(f.learn(x, n), x)
+    assert values.shape == (x.size, n)
+    moved = unit * (x + shift)
+    np.testing.assert_allclose(f.apply(f.learn(moved, n), moved), values, atol=1e-7)
+    both = np.c_[np.ones(x.size), values, f.apply(f.learn(-x, n), -x)]
+    assert np.linalg.matrix_rank(both, tol=1e-8 * x.size) <= n + 1  # the same curves from right to left
+
+
+def test_raised_cosines_keep_their_range():
+    assert applied("raised_cosine(x, 4, upper_bound=50, lower_bound=-5)", NEW).shape == (7, 4)
+    assert applied("raised_cosine(x, 1)", INSIDE).shape == (5, 1)
+    refused(
+        "raised_cosine(x, 4)",
+        "raised_cosine(): 2 rows (-3 and 47) fell outside the range 0.1 to 40 that the bumps were learned on, where "
+        "nothing is known about the curve. Leave them out, fit with lower_bound= and upper_bound=, or use ns(), which "
+        "is linear beyond its range.",
+        new=NEW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("raised_cosine(tied, 6)", "n=6 needs 7 distinct values, and the column has 6 (1, 2, 3, 5, 8 and 13). Lower n"),
+        ("raised_cosine(x, 0)", "raised_cosine(): n=0 must be a whole number, 1 or more."),
+        ("raised_cosine(x, 1, include_intercept=True)", "n=1 must be a whole number, 2 or more."),
+        ("raised_cosine(x, 3, lower_bound=50)", "the lower bound 50 is not below the upper bound 40."),
+        ("standardize(x, by='session')", "by='session' is no column; write its name without quotes, by=session."),
+        (
+            "standardize([3, 3, 1, 2], by=['u', 'u', 'v', 'v'])",
+            "standardize(): the column is 3 in all 2 rows where by= is 'u' and has no standard deviation. Leave these "
+            "rows out with subset=.",
+        ),
+        ("scale([3, 1, 2], ddof=1, by=[1, 2, 2])", "scale(): the column is 3 in all 1 row where by= is 1 and has"),
+    ],
+)
+def test_bumps_and_sessions_that_cannot_be_used(call, message):
+    refused(call, message)
+
+
+SESSIONS = {
+    "text": np.repeat(["p", "q"], 10),
+    "categorical": pd.Categorical(np.repeat(["q", "p"], 10), categories=["unused", "q", "p"]),
+    "numbers": np.resize([7.0, 3.0], 20),
+    "bools": np.resize([True, False], 20),
+}
+
+
+@pytest.mark.parametrize("by", SESSIONS.values(), ids=SESSIONS)
+def test_standardized_within_sessions(by):
+    f = FUNCTIONS["standardize"]
+    state = f.learn(X, by=by)
+    groups = pd.Series(X).groupby(np.asarray(by))
+    expected = (X - groups.transform("mean")) / groups.transform(lambda v: v.std(ddof=0))
+    np.testing.assert_allclose(f.apply(state, X, by=by), expected, rtol=1e-13)
+    np.testing.assert_allclose(f.apply(state, X[[3]], by=by[[3]]), expected[3], rtol=1e-13)
+    assert len(f.apply(state, X[:0], by=by[:0])) == 0
+    two = f.learn(np.c_[X, -X], ddof=1, by=by)
+    np.testing.assert_allclose(f.apply(two, np.c_[X, -X], by=by)[:, 1], -expected * np.sqrt(0.9), rtol=1e-13)
+    np.testing.assert_allclose(f.apply(FUNCTIONS["center"].learn(X, by=by), X, by=by), X - groups.transform("mean"))
+
+
+def test_sessions_that_were_not_there():
+    frame = pd.DataFrame({"y": [0, 1, 1, 0] * 5, "x": X, "s": SESSIONS["text"]})
+    fit = gi.logit("y ~ standardize(x, by=s)", frame)
+    new = frame.iloc[[0, 12, 3]].assign(s=["p", "r", "p"])
+    with pytest.raises(gi.DataError) as error:
+        fit.predict(new)
+    assert str(error.value) == (
+        "standardize(): by= is 'r' in 1 row of the new data, which was not there when the model was fitted, so its "
+        "mean and standard deviation are not known. Leave these rows out, use unseen='nan' to get NaN for them, or "
+        "standardize within sessions in the frame before fitting."
+    )
+    assert fit.predict(new, unseen="nan").isna().tolist() == [False, True, False]
+    assert pickle.loads(pickle.dumps(fit)).predict(new.iloc[:1])[0] == fit.predict()[0]
+    assert gi.logit("y ~ standardize(x, by=s)", frame.assign(s=frame.s.where(frame.index > 3))).nobs == 16
