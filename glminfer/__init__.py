@@ -16,6 +16,7 @@ from glminfer.inference.deviance import anova
 from glminfer.inference.diagnostics import residuals
 from glminfer.inference.hypotheses import lincom, wald_test
 from glminfer.inference.intervals import confint
+from glminfer.inference.lag_effects import lag_effects
 from glminfer.inference.likelihood import lr_test, score_test
 from glminfer.inference.limits import profile
 from glminfer.inference.multiplicity import adjust, simultaneous
@@ -55,6 +56,7 @@ __all__ = [
     "drop1",
     "glance",
     "glm",
+    "lag_effects",
     "lincom",
     "logit",
     "lr_test",

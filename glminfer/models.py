@@ -27,6 +27,7 @@ from glminfer.inference import (
     diagnostics,
     hypotheses,
     intervals,
+    lag_effects,
     likelihood,
     limits,
     multiplicity,
@@ -263,6 +264,7 @@ class Fit(FitRecord):
     lincom = hypotheses.lincom
     simultaneous = multiplicity.simultaneous
     delta = nonlinear.delta
+    lag_effects = lag_effects.lag_effects
     predict = prediction.predict
     residuals = diagnostics.residuals
     score = prediction.score

@@ -101,7 +101,7 @@ def test_every_equation_has_a_number_of_its_own():
 def cited(page: Path) -> set[int]:
     """Numbers after the word equation on a page; those at the end of a comment or a phrase in the code."""
     if page.suffix == ".py":
-        found = re.findall(r"(?:#|[a-z)\]]) \((\d{1,2})\)(?=[.,;:]?(?:\s|$))", text(page), flags=re.MULTILINE)
+        found = re.findall(r"(?:#|[a-z)\]]) \((\d{1,3})\)(?=[.,;:]?(?:\s|$))", text(page), flags=re.MULTILINE)
     else:
         lists = re.findall(r"[Ee]quations?((?:(?:,|\s|and|to)*\(\d+\))+)", text(page))
         found = [number for several in lists for number in re.findall(r"\d+", several)]

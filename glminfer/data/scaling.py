@@ -57,7 +57,7 @@ def _standardized(known: Floats, where: str, center: bool, rescale: bool, ddof: 
 
 
 def _each(x: Any, by: Any, learn: Callable[[Floats, str], Scaling]) -> Scaling | ScalingBySession:
-    """Learn from all rows, or from those of each session (103)."""
+    """Learn from all rows, or from those of each session."""
     values = numbers_of(x)
     if by is None:
         return learn(known_rows(values), "")
@@ -101,7 +101,7 @@ def apply_scaling(scaling: Scaling | ScalingBySession, x: Any, *_: Any, by: Any 
     if isinstance(scaling, Scaling):
         return (values - scaling.shift) / scaling.scale
     at = _learned_places(scaling, by)
-    return (values - scaling.shift[at]) / scaling.scale[at]  # (103)
+    return (values - scaling.shift[at]) / scaling.scale[at]
 
 
 def _learned_places(scaling: ScalingBySession, by: Any) -> NDArray[np.intp]:

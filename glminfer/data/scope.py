@@ -104,8 +104,8 @@ def _no_function(path: str, text: str, scope: Scope) -> FormulaError:
     if path in _R_NAMES:
         return FormulaError(f"{path}() in {text} is R's; here it is written {_R_NAMES[path]}.")
     return FormulaError(
-        f"There is no function {name!r} for {text}.{_nearest(name, scope)} Functions are log, sqrt, I, C, poly, bs, lag, … "
-        "and np.<name>; others are given with env={'name': function} or defined where the model is fitted."
+        f"There is no function {name!r} for {text}.{_nearest(name, scope)} Functions are log, sqrt, I, C, poly, bs, "
+        "lag, … and np.<name>; others are given with env={'name': function} or defined where the model is fitted."
     )
 
 

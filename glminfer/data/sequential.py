@@ -6,7 +6,7 @@ before is the row recorded before, whether or not the model uses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,15 @@ def history(
 
 
 SEQUENTIAL: dict[str, Callable[..., Column]] = {"lag": lag, "history": history}
+
+
+def lag_weights(function: str, options: Mapping[str, Any]) -> tuple[Codes, Floats]:
+    """The lags a numeric term looks back to, and the weight of each in its columns, (lags, columns)."""
+    if function == "history":
+        weights = past_bumps(options["n_basis"], options.get("last"), options.get("offset", 1.0))
+        return np.arange(1, len(weights) + 1), weights
+    lags = np.atleast_1d(np.array(options.get("k", 1), dtype=np.intp))
+    return lags, np.eye(len(lags))
 
 
 # sessions ------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,13 @@ _CHOICE_SPREAD = np.array([0.1, 0.1, 0.1, 0.15, 0.3, 0.25, 0.35, 0.35, 0.1, 0.1]
 
 @checked_keywords
 def simulate_session(
-    n_trials: int = 800, n_neurons: int = 20, *, n_mice: int = 3, n_sessions: int = 1, seed: int = 0
+    n_trials: int = 800,
+    n_neurons: int = 20,
+    *,
+    n_mice: int = 3,
+    n_sessions: int = 1,
+    repetition: float = 0.0,
+    seed: int = 0,
 ) -> pd.DataFrame:
     r"""Simulate trials of a two-choice visual task, with the spike counts of neurons recorded during it.
 
@@ -34,9 +40,9 @@ def simulate_session(
     side and is rewarded for the higher contrast (at random when they are equal). The choice follows a logit model,
 
     .. math:: \operatorname{logit} P(\text{right}) = \beta_0 + \beta_L c_L + \beta_R c_R + \beta_{LR} c_L c_R
-              + \mu_{\text{mouse}},
+              + \mu_{\text{mouse}} + \rho\,(1[\text{right before}] - \tfrac12),
 
-    whose coefficients :func:`true_coefficients` gives. The spikes in the 0.4 s after the gratings appear have the mean
+    whose coefficients :func:`true_coefficients` gives; the last part is left out on the first trial of a session. The spikes in the 0.4 s after the gratings appear have the mean
 
     .. math:: \log \lambda = b + b_L c_L + b_R c_R + b_C 1[\text{right}] + s\,d + 0.12\,g
 
@@ -55,6 +61,8 @@ def simulate_session(
         Mice; they differ in their preference for a side.
     n_sessions : int
         Sessions of each mouse.
+    repetition : float
+        The tendency ρ to choose as on the trial before, in logits; negative for one to alternate.
     seed : int
         The same seed gives the same frame. The behaviour does not depend on ``n_neurons``.
 
@@ -63,7 +71,8 @@ def simulate_session(
     pandas.DataFrame
         One row per trial: choice ("left", "right"), contrast_left, contrast_right, feedback (1 rewarded, -1 not),
         mouse, session ("Ada-1"), trial (from 1 in each session), reaction_time (seconds), and one column of counts
-        per neuron: n000, n001, ... The dict ``frame.attrs["true_coefficients"]`` is ``true_coefficients(n_mice)``.
+        per neuron: n000, n001, ... The dict ``frame.attrs["true_coefficients"]`` is what :func:`true_coefficients`
+        gives.
 
     Raises
     ------
@@ -85,21 +94,21 @@ def simulate_session(
     neurons = simulated_neurons(n_neurons, seed=seed)
     task, spikes = _streams(seed)[1:]
     sessions = np.arange(n_trials) * (n_mice * n_sessions) // n_trials
-    trials = _behaviour(task, sessions, n_mice, n_sessions)
+    trials = _behaviour(task, sessions, n_mice, n_sessions, repetition)
     frame = pd.concat([trials, _counts(spikes, trials, sessions, neurons)], axis=1)
-    frame.attrs["true_coefficients"] = true_coefficients(n_mice).to_dict()
+    frame.attrs["true_coefficients"] = true_coefficients(n_mice, repetition=repetition).to_dict()
     return frame
 
 
-def true_coefficients(n_mice: int = 3) -> pd.Series:
+def true_coefficients(n_mice: int = 3, *, repetition: float = 0.0) -> pd.Series:
     """Coefficients behind the choices of :func:`simulate_session`.
 
     They are named as in a fit of ``choice ~ contrast_left * contrast_right + C(mouse)``, on the logit scale, with
-    "right" as the event.
+    "right" as the event; with a tendency to repeat, of the same formula ``+ lag(choice, 1, by=session)``.
 
     Parameters
     ----------
-    n_mice : int
+    n_mice, repetition
         As given to :func:`simulate_session`.
 
     Returns
@@ -115,9 +124,11 @@ def true_coefficients(n_mice: int = 3) -> pd.Series:
     """
     n_mice = _whole("n_mice", n_mice, 1)
     mice = {f"C(mouse)[T.{_mouse(k)}]": _mouse_effect(k) for k in range(1, n_mice)}
+    past = {"lag(choice, 1, by=session)[T.right]": repetition} if repetition else {}
     interaction = "contrast_left:contrast_right"  # comes last, as in a fit: terms are ordered by degree
     main = {name: value for name, value in _CHOICE.items() if name != interaction}
-    return pd.Series(main | mice | {interaction: _CHOICE[interaction]}, name="estimate")
+    main["Intercept"] -= repetition / 2
+    return pd.Series(main | mice | past | {interaction: _CHOICE[interaction]}, name="estimate")
 
 
 def simulated_neurons(n_neurons: int = 20, *, seed: int = 0) -> pd.DataFrame:
@@ -184,13 +195,15 @@ def _mouse_effect(k: int) -> float:
     return _MOUSE_EFFECTS[k % len(_MOUSE_EFFECTS)]
 
 
-def _behaviour(rng: np.random.Generator, sessions: np.ndarray, n_mice: int, n_sessions: int) -> pd.DataFrame:
+def _behaviour(
+    rng: np.random.Generator, sessions: np.ndarray, n_mice: int, n_sessions: int, repetition: float
+) -> pd.DataFrame:
     n, mouse = len(sessions), sessions // n_sessions
     left, right = np.array(_CONTRASTS)[np.stack(np.divmod(rng.choice(16, n, p=_PAIRS.ravel()), 4))]
     b0, b_left, b_right, b_both = _CHOICE.values()
     side = np.array([_mouse_effect(k) for k in range(n_mice)])[mouse]
     eta = b0 + b_left * left + b_right * right + b_both * left * right + side
-    chose_right = rng.random(n) < 1 / (1 + np.exp(-eta))
+    chose_right = _choices(rng.random(n), eta, sessions, repetition)
     rewarded = np.where(left == right, rng.random(n) < 0.5, chose_right == (right > left))
     names = [f"{_mouse(k // n_sessions)}-{k % n_sessions + 1}" for k in range(n_mice * n_sessions)]
     return pd.DataFrame(
@@ -205,6 +218,16 @@ def _behaviour(rng: np.random.Generator, sessions: np.ndarray, n_mice: int, n_se
             "reaction_time": 0.1 + rng.lognormal(-1.2 - 0.4 * np.abs(left - right), 0.5),
         }
     )
+
+
+def _choices(u: np.ndarray, eta: np.ndarray, sessions: np.ndarray, repetition: float) -> np.ndarray:
+    """Whether right was chosen, trial after trial, each drawn with its own uniform number."""
+    alone, after = (u < 1 / (1 + np.exp(-(eta + shift))) for shift in (0.0, repetition * np.array([[-0.5], [0.5]])))
+    chosen = alone.copy()
+    if repetition:
+        for i in np.flatnonzero(np.diff(sessions) == 0) + 1:
+            chosen[i] = after[int(chosen[i - 1]), i]
+    return chosen
 
 
 def _counts(

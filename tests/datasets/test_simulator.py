@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
+import glminfer as gi
 from glminfer.datasets import simulate_session, simulated_neurons, true_coefficients
 from glminfer.errors import InputError
 
@@ -140,3 +141,14 @@ def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(InputError) as error:
         simulate_session(**arguments)
     assert str(error.value) == message
+
+
+def test_mice_may_repeat_their_choices():
+    assert simulate_session(60, 2, seed=5, repetition=0.0).equals(simulate_session(60, 2, seed=5))
+    trials = simulate_session(40_000, 0, n_sessions=100, seed=7, repetition=-0.8)
+    truth = true_coefficients(repetition=-0.8)
+    assert trials.attrs["true_coefficients"] == truth.to_dict()
+    fit = gi.logit("choice ~ contrast_left * contrast_right + C(mouse) + lag(choice, 1, by=session)", trials)
+    assert fit.columns == tuple(truth.index)
+    assert (np.abs(fit.coef - truth) < 4 * fit.tidy().std_error.to_numpy()).all()
+    assert abs((trials.choice == "right").mean() - (simulate_session(40_000, 0).choice == "right").mean()) < 0.02
