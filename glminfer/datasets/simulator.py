@@ -42,7 +42,8 @@ def simulate_session(
     .. math:: \operatorname{logit} P(\text{right}) = \beta_0 + \beta_L c_L + \beta_R c_R + \beta_{LR} c_L c_R
               + \mu_{\text{mouse}} + \rho\,(1[\text{right before}] - \tfrac12),
 
-    whose coefficients :func:`true_coefficients` gives; the last part is left out on the first trial of a session. The spikes in the 0.4 s after the gratings appear have the mean
+    whose coefficients :func:`true_coefficients` gives; the last part is left out on the first trial of a session.
+    The spikes in the 0.4 s after the gratings appear have the mean
 
     .. math:: \log \lambda = b + b_L c_L + b_R c_R + b_C 1[\text{right}] + s\,d + 0.12\,g
 
