@@ -21,6 +21,7 @@ from glminfer.inference.likelihood import lr_test, score_test
 from glminfer.inference.limits import profile
 from glminfer.inference.multiplicity import adjust, simultaneous
 from glminfer.inference.nonlinear import delta
+from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
 from glminfer.models import Fit, glm, logit
@@ -60,6 +61,7 @@ __all__ = [
     "lincom",
     "logit",
     "lr_test",
+    "permutation_test",
     "plot_coefficients",
     "plot_profile",
     "predict",

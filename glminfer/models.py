@@ -32,6 +32,7 @@ from glminfer.inference import (
     limits,
     multiplicity,
     nonlinear,
+    permutation,
     prediction,
     steps,
 )
@@ -270,6 +271,7 @@ class Fit(FitRecord):
     score = prediction.score
     lr_test = likelihood.lr_test
     score_test = likelihood.score_test
+    permutation_test = permutation.permutation_test
     anova = deviance.anova
     drop1 = steps.drop1
     add1 = steps.add1

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data import frames
-from glminfer.data.columns import Column, Factor, Masked, missing, pick
+from glminfer.data.columns import Column, missing, pick
+from glminfer.data.sessions import coded
 from glminfer.errors import DataError, FormulaError, InputError, counted
 from glminfer.fit.records import FitRecord
 
@@ -105,21 +106,11 @@ def _refuse_missing(column: Column, counts: NDArray[np.bool_], name: str) -> Non
 
 def _coded(column: Column, counts: NDArray[np.bool_]) -> tuple[NDArray[np.intp], tuple[Any, ...]]:
     """Codes and the values they stand for, over the values that have a row of positive weight."""
-    if isinstance(column, Factor):
-        values, labels = column.codes, np.asarray(column.levels, dtype=object)
-    else:
-        values, labels = (column.values if isinstance(column, Masked) else column), None
     if counts.all():
-        codes, found = _factorized(values)
-    else:
-        codes = np.zeros(len(values), dtype=np.intp)
-        codes[counts], found = _factorized(values[counts])
-    return codes, tuple((found if labels is None else labels[found]).tolist())
-
-
-def _factorized(values: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    codes, found = pd.factorize(values)
-    return codes.astype(np.intp, copy=False), np.asarray(found)
+        return coded(column)
+    codes = np.zeros(len(column), dtype=np.intp)
+    codes[counts], labels = coded(pick(column, np.flatnonzero(counts)))
+    return codes, labels
 
 
 def subsets(ways: Sequence[Grouping], counts: NDArray[np.bool_]) -> Iterator[tuple[int, Grouping]]:

@@ -20,7 +20,7 @@ from glminfer.inference.clusters import groupings, subsets
 from glminfer.inference.distributions import chi2_tail
 from glminfer.inference.table import Table, headed
 from glminfer.numerics import kernels, linalg
-from glminfer.numerics.blocks import Array
+from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.objectives import Likelihood
 
 _FEW = 10  # clusters
@@ -157,14 +157,20 @@ def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], m
     smaller, larger = spaces
     if larger.shape[1] <= smaller.shape[1]:
         return Comparison(float("nan"), 0)
-    where = _without(where, small.separated)
-    terms = Likelihood(where.space.rows, where.family)(small.coef[None])
-    if small.separated is not None:
-        smaller, larger = (_informed(where, terms.information[0], space) for space in spaces)
-    A = _efficient(terms.information[0], smaller, larger)
+    where, terms, _, A = efficient(where, small, spaces)
     u = A.T @ terms.score[0]
     V = A.T @ terms.information[0] @ A if meat is None else meat(where, small, A)
     return Comparison(*linalg.quadratic_form(u, V))
+
+
+def efficient(where: Stage, small: Nested, spaces: tuple[Array, Array]) -> tuple[Stage, Terms, Array, Array]:
+    """The rows that say something, their terms at the smaller model's estimate, its subspace, and the directions A."""
+    smaller, larger = spaces
+    where = _without(where, small.separated)
+    terms = Likelihood(where.space.rows, where.family)(small.coef[None])
+    if small.separated is not None:
+        smaller, larger = (informed(where, terms.information[0], space) for space in spaces)
+    return where, terms, smaller, _efficient(terms.information[0], smaller, larger)
 
 
 def _without(where: Stage, separated: NDArray[np.bool_] | None) -> Stage:
@@ -176,7 +182,7 @@ def _without(where: Stage, separated: NDArray[np.bool_] | None) -> Stage:
     return replace(where, space=replace(where.space, rows=kept))
 
 
-def _informed(where: Stage, information: Array, space: Array) -> Array:
+def informed(where: Stage, information: Array, space: Array) -> Array:
     """The part (r, q') of a subspace that rows which are not separated still say something about."""
     unit = np.linalg.qr(space * where.scale[:, None])[0] / where.scale[:, None]
     values, vectors = np.linalg.eigh(linalg.symmetric(unit.T @ information @ unit))

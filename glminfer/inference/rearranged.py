@@ -1,0 +1,209 @@
+"""Statistics of a tested term after its columns were moved to other rows, or its scores changed sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data.rows import MemoryRows
+from glminfer.data.sessions import Sessions
+from glminfer.errors import InputError, Status
+from glminfer.fit.nested import Nested, Stage, nested_fits, span, stage_of
+from glminfer.fit.progress import progress
+from glminfer.fit.records import FitRecord
+from glminfer.fit.single import Method, climb
+from glminfer.fit.starts import flat_start
+from glminfer.inference import terms as term_names
+from glminfer.inference.likelihood import efficient, informed
+from glminfer.inference.schemes import Plan
+from glminfer.numerics import kernels, permutations
+from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.newton import maximise
+from glminfer.numerics.permutations import MovedLikelihood, NullScores
+from glminfer.numerics.threads import one_by_one
+
+_AT_ONCE = 1 << 19  # numbers of moved columns one thread holds at once: four megabytes
+_ALIKE = 1e-9  # values of a session this close, relative to the column's size, are one value
+
+Codes = NDArray[np.intp]
+Statistics = Callable[[NDArray[Any]], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The tested part of a model on all rows of positive weight (n), and the null model on some of them (t).
+
+    Attributes
+    ----------
+    stage : Stage
+        The t rows; rows that the null model separates weigh nothing.
+    null : Nested
+        The null model's estimate.
+    smaller : (r, q)
+        Basis of the nuisance columns in working coordinates.
+    Z : (n, q)
+        The nuisance columns.
+    X : (n, d)
+        The tested columns, orthogonal to the nuisance columns in the metric of the null model.
+    """
+
+    stage: Stage
+    null: Nested
+    smaller: Array
+    Z: Array
+    X: Array
+
+    def scores(self) -> NullScores:
+        """Scores and weights of the null model on its t rows."""
+        rows = self.stage.space.rows
+        found = rows.map(permutations.contributions, self.null.coef[None], self.stage.family)
+        return permutations.null_scores(rows.whole.X @ self.smaller, found[:, :1], found[:, 1:])
+
+    def residual(self) -> Array:
+        """What is left of the tested columns after least squares on the nuisance columns, all rows alike (90)."""
+        Q = np.linalg.qr(self.Z)[0]
+        left = self.X - Q @ (Q.T @ self.X)
+        return np.asarray((left - Q @ (Q.T @ left)) / np.linalg.norm(self.X, axis=0))
+
+
+def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
+    """The tested part of a fit; the null model is fitted on ``targets`` (t,) of its n rows of positive weight.
+
+    Raises
+    ------
+    InputError
+        If the other columns leave nothing of the tested ones.
+    """
+    where = stage_of(fit)
+    everything = where.space.rows.whole
+    used = np.flatnonzero(everything.weights[:, 0] > 0)
+    here = _on(where, used[targets])
+    spaces = span(here, term_names.columns_without(fit, terms)), np.eye(where.space.basis.rank)
+    if len(targets) < len(used):  # a level may have no rows there
+        products = here.space.rows.sum(kernels.column_products)
+        spaces = informed(here, products, spaces[0]), informed(here, products, spaces[1])
+    null = nested_fits(here, [spaces[0]])[0]
+    _refuse_unfinished(null, terms)
+    here, _, smaller, A = efficient(here, null, spaces)
+    if not A.shape[1]:
+        raise InputError(
+            f"{' + '.join(terms)} is a combination of the other columns of the model, so nothing of it is left to test."
+        )
+    X = everything.X[used]
+    return Tested(here, null, smaller, X @ smaller, X @ A)
+
+
+def _on(where: Stage, rows: Codes) -> Stage:
+    whole = where.space.rows.whole
+    X, y, weights, offset = (part[rows] for part in (whole.X, whole.y, whole.weights, whole.offset))
+    return replace(where, space=replace(where.space, rows=MemoryRows(Block(X, y, weights, offset))))
+
+
+def _refuse_unfinished(null: Nested, terms: list[str]) -> None:
+    if null.status is Status.LIMIT:
+        raise InputError(f"The model without {' + '.join(terms)} did not reach its maximum, so it has no scores.")
+
+
+# distributions -------------------------------------------------------------------------------------------------------
+
+
+def distribution(plan: Plan, statistics: Statistics, at_once: int, n: int, seed: int) -> Array:
+    """The statistic of the observed arrangement, then of n random ones, or of all others if there are no more than n.
+
+    Each random arrangement has a generator of its own, so that nothing depends on chunks or threads.
+    """
+    complete = plan.count - 1 <= n
+    total = plan.count if complete else n + 1
+
+    def arranged(k: int) -> Any:
+        return plan.arrangement(k) if complete or k == 0 else plan.draw(np.random.default_rng([seed, k]))
+
+    def chunk(ks: range) -> Array:
+        return statistics(np.stack([arranged(k) for k in ks]))
+
+    chunks = [range(first, min(first + at_once, total)) for first in range(0, total, at_once)]
+    return np.concatenate(list(progress(one_by_one(chunk, chunks), len(chunks), "arrangements")))
+
+
+def at_once(numbers: int) -> int:
+    """How many arrangements are worked on together, if each takes so many numbers."""
+    return int(np.clip(_AT_ONCE // max(numbers, 1), 1, 256))
+
+
+def score_statistics(null: NullScores, moved: Array) -> Statistics:
+    """Rao's statistic of arrangements (B, t) of the columns ``moved`` (n, d) (91)."""
+    columns = np.ascontiguousarray(moved.T)
+    return lambda sources: permutations.moved_statistics(null, columns[:, sources])[:, 0]
+
+
+def ratio_statistics(part: Tested, moved: Array) -> Statistics:
+    """Likelihood ratios of arrangements of the columns ``moved`` (n, d), refitted together (92)."""
+    if part.null.separated is not None:
+        raise InputError(
+            "The model without the tested term is separated, and its refits with moved columns are not comparable; "
+            "use statistic='score', which leaves the separated rows out."
+        )
+    whole = part.stage.space.rows.whole
+    rows = replace(whole, X=np.ascontiguousarray(whole.X @ part.smaller))
+    known = np.linalg.lstsq(part.smaller, part.null.coef, rcond=None)[0]
+    columns = np.ascontiguousarray(moved.T)
+
+    def statistics(sources: NDArray[Any]) -> Array:
+        objective = MovedLikelihood(rows, part.stage.family, columns[:, sources])
+        start = np.tile(np.append(known, np.zeros(len(columns))), (len(sources), 1))
+        solution = maximise(objective, start, part.stage.control)
+        loglik = solution.terms.loglik.copy()
+        for k, status in enumerate(solution.status):
+            if status is not Status.CONVERGED:
+                loglik[k] = _alone(part.stage, rows, objective.moved[:, k])
+        return np.maximum(2 * (loglik - part.null.loglik), 0.0)
+
+    return statistics
+
+
+def _alone(where: Stage, rows: Block, columns: Array) -> float:
+    """Log-likelihood of one refit that did not converge in the batch; its limit under separation."""
+    both = MemoryRows(replace(rows, X=np.column_stack([rows.X, columns.T])))
+    method = Method(where.family.link, control=where.control)
+    return float(climb(both, where.family, method, flat_start(both, where.family)).solution.terms.loglik[0])
+
+
+def flip_statistics(part: Tested, found: Sessions) -> Statistics:
+    """Standardised statistics of signs (B, G) of the sessions' effective scores (93)."""
+    groups = permutations.group_scores(part.scores(), part.X, found.codes, found.count)
+    return lambda signs: permutations.flipped_statistics(groups, signs.astype(float))
+
+
+# values of whole sessions --------------------------------------------------------------------------------------------
+
+
+def constant_within(columns: Array, found: Sessions) -> NDArray[np.bool_]:
+    """Which columns (n, k) have one value in each session."""
+    first = columns[found.rows[found.starts[:-1]]][found.codes]
+    size = np.abs(columns).max(axis=0, initial=0.0)
+    return np.asarray(np.abs(columns - first).max(axis=0, initial=0.0) <= _ALIKE * size)
+
+
+def session_values(columns: Array, nuisance: Array, found: Sessions) -> Array:
+    """What is left of columns (n, k) that are constant within sessions after least squares over sessions (n, d).
+
+    Only nuisance columns that are constant within sessions as well are regressed on; all stay in the model.
+    """
+    one = found.rows[found.starts[:-1]]
+    Z, X = nuisance[one][:, constant_within(nuisance, found)], columns[one]
+    basis, size, _ = np.linalg.svd(_unit(Z), full_matrices=False)
+    Q = basis[:, size > _ALIKE * size.max(initial=0.0)]
+    left = _unit(X)
+    for _ in range(2):  # once more for what rounding left
+        left = left - Q @ (Q.T @ left)
+    U, size, _ = np.linalg.svd(left, full_matrices=False)
+    return np.asarray(U[:, size > _ALIKE][found.codes])
+
+
+def _unit(columns: Array) -> Array:
+    size = np.linalg.norm(columns, axis=0)
+    return np.asarray(columns / np.where(size > 0, size, 1.0))
