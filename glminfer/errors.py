@@ -55,6 +55,8 @@ class Status(StrEnum):
     LIMIT = "limit reached"
     CONSTANT = "constant outcome"
     ALIASED = "aliased"
+    FIRTH = "separated, Firth"
+    REFUSED = "refused"
 
     @property
     def sentence(self) -> str:
@@ -68,6 +70,8 @@ _SENTENCES = {
     Status.LIMIT: "The iteration limit was reached before the maximum of the likelihood.",
     Status.CONSTANT: "The outcome takes one value only.",
     Status.ALIASED: "The column is a linear combination of earlier columns.",
+    Status.FIRTH: "A combination of covariates predicts the outcome perfectly; the estimates are bias-reduced (Firth).",
+    Status.REFUSED: "The model cannot be fitted.",
 }
 
 

@@ -191,7 +191,7 @@ def _fit(formula: str, data: Any, method: Method, options: dict[str, Any]) -> Fi
         sample = learn(formula, data, **options, caller=names_around())
         record = fit_single(sample, method, call)
     warn_about(record)
-    return _as_fit(record)
+    return as_fit(record)
 
 
 def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
@@ -199,7 +199,7 @@ def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
     call = {**fit.call, **options, "data": data}
     with one_blas_thread():
         sample = learn(fit.design.formula.text, data, **{**options, "env": dict(fit.design.scope.env)})
-        return _as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call))
+        return as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call))
 
 
 def _difference(again: FitRecord, fit: FitRecord) -> str:
@@ -220,7 +220,8 @@ def _difference(again: FitRecord, fit: FitRecord) -> str:
     return told[0] if told else ""
 
 
-def _as_fit(record: FitRecord) -> Fit:
+def as_fit(record: FitRecord) -> Fit:
+    """The record with its verbs."""
     return Fit(**{f.name: getattr(record, f.name) for f in fields(record)})
 
 

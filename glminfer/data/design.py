@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -129,6 +129,8 @@ class Sample:
     notes : tuple of str
     dropped : dict
         Rows missing by cause (column, expression or argument); one row may have several causes.
+    after_subset : slice or positions
+        The rows ``subset`` leaves, missing values or not.
     """
 
     design: Design
@@ -143,11 +145,18 @@ class Sample:
     columns: Columns
     notes: tuple[str, ...]
     dropped: dict[str, int]
+    after_subset: slice | Rows
 
     @property
     def n_dropped(self) -> int:
         """Rows left out for missing values."""
         return self.n_rows - len(self.used)
+
+    def at(self, rows: NDArray[Any]) -> Sample:
+        """Some of the used rows, by mask or positions; the design and what is said of it stay."""
+        trials = None if self.trials is None else self.trials[rows]
+        parts = {name: getattr(self, name)[rows] for name in ("y", "weights", "offset", "used")}
+        return replace(self, X=np.ascontiguousarray(self.X[rows]), trials=trials, **parts)
 
     @property
     def n_subset_out(self) -> int:
@@ -200,11 +209,31 @@ def learn(
     ------
     FormulaError, DataError, ResponseError
     """
+    arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
+    sample = learn_columns(formula, data, **arguments, event=event, env=env, caller=caller)
+    if not sample.design.formula.response:
+        raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
+    return sample
+
+
+@np.errstate(all="ignore")
+def learn_columns(
+    formula: str,
+    data: Any,
+    *,
+    weights: Any = None,
+    trials: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    missing: Literal["drop", "raise"] = "drop",
+    event: Any = None,
+    env: Mapping[str, Any] | None = None,
+    caller: Mapping[str, Any] | None = None,
+) -> Sample:
+    """As `learn`, but the left side may be empty: ``y`` is then NaN and the outcomes come from elsewhere."""
     one_of(missing, ("drop", "raise"), "missing")
     how = given(weights=weights, trials=trials, offset=offset, subset=subset)
     reading = read(formula, data, how, Scope(env or {}, caller or {}))
-    if not reading.response:
-        raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     columns = _columns(reading, data, how, subset)
     extras = _extras(columns, data, weights=weights, trials=trials, offset=offset)
     selection = _complete_rows(reading, columns, extras, subset, data)
@@ -251,14 +280,8 @@ def _sample(
 ) -> Sample:
     n = selection.n
     prior = prior_weights(extras.get("weights"), n)
-    spec, y, trials = learn_response(
-        reading.formula.response,
-        outcome(reading.response, values),
-        trials=extras.get("trials"),
-        event=event,
-        weights=prior,
-        lost=selection.lost(),
-    )
+    told = {"event": event, "weights": prior, "lost": selection.lost()}
+    spec, y, trials = _outcome(reading, values, extras.get("trials"), n, told)
     learned = learn_factors(reading.formula, values)
     design = _design(reading, how, spec, learned, values)
     return Sample(
@@ -274,7 +297,16 @@ def _sample(
         columns=columns,
         notes=(*_row_notes(selection), *learned.notes, *_vanished(reading, columns, selection, learned)),
         dropped=dict(selection.causes),
+        after_subset=selection.after_subset,
     )
+
+
+def _outcome(
+    reading: Reading, values: Mapping[str, Value], trials: Floats | None, n: int, told: Mapping[str, Any]
+) -> tuple[ResponseSpec, Floats, Floats | None]:
+    if not reading.response:
+        return ResponseSpec("", "binary", ""), np.full(n, np.nan), trials
+    return learn_response(reading.formula.response, outcome(reading.response, values), trials=trials, **told)
 
 
 def _design(reading: Reading, how: Given, spec: ResponseSpec, learned: Learned, values: Mapping[str, Value]) -> Design:

@@ -103,6 +103,10 @@ class MemoryRows:
         """The same rows with another offset, (n, 1) or (n, m)."""
         return replace(self, whole=replace(self.whole, offset=offset))
 
+    def models(self, which: NDArray[np.intp]) -> MemoryRows:
+        """The same rows for some of the models."""
+        return replace(self, whole=self.whole.models(which))
+
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row: a subsample to start from."""
         part = self.whole.rows(slice(None, None, step))

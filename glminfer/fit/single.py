@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+<<<<<<< HEAD
 import scipy
+=======
+>>>>>>> 1146717 (Many outcomes over one design: logit_many, Fits with tidy and glance, batched Newton)
 
 from glminfer.data.design import Design, Sample
 from glminfer.data.rows import MemoryRows, memory_rows
@@ -17,6 +20,7 @@ from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.records import FitRecord, Space
 from glminfer.fit.starts import constants, flat_start
 from glminfer.numerics import kernels
+from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
@@ -233,7 +237,7 @@ def _record(
         Status.SEPARATED if recession is not None and solution.status[0] is Status.CONVERGED else solution.status[0]
     )
     text = separation_text(sample, values, summit.separated, aliased)
-    constant = _coefficients_of_counts(sample)
+    constant = count_constant(sample.y, sample.weights, sample.trials)
     return FitRecord(
         design=design,
         family=fam,
@@ -253,7 +257,7 @@ def _record(
         null_loglik=_null_loglik(rows, sample, fam) + constant,
         count_constant=constant,
         n_trials=float(sample.weights.sum()) if sample.trials is not None else rows.nobs,
-        saturated_loglik=_saturated_loglik(sample) + constant,
+        saturated_loglik=saturated_loglik(sample.y, sample.weights, sample.trials) + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),
         aliased=aliased,
@@ -289,6 +293,7 @@ def _values(linear: Array, recession: separation.Recession | None, aliased: list
     return values
 
 
+<<<<<<< HEAD
 def _coefficients_of_counts(sample: Sample) -> float:
     """Σ w log C(m, my): what makes the log-likelihood of counts that of the binomial distribution."""
     if sample.trials is None:
@@ -307,6 +312,8 @@ def _saturated_loglik(sample: Sample) -> float:
     return float(sample.weights @ (scipy.special.xlogy(y, y) + scipy.special.xlogy(1 - y, 1 - y)))
 
 
+=======
+>>>>>>> 1146717 (Many outcomes over one design: logit_many, Fits with tidy and glance, batched Newton)
 def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:
     """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
     start = np.zeros((1, 1))

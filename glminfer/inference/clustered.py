@@ -19,7 +19,7 @@ from glminfer.numerics.blocks import Array
 
 _AT_ONCE = 200_000  # numbers in one table of cluster matrices, per block of rows
 _FEW = 10  # clusters below which cluster-robust tests need care
-_TEXT = {
+TEXT = {
     "CR0": "no correction",
     "CR1": "correction G/(G - 1) · (n - 1)/(n - k)",
     "CR2": "correction (I - H)^(-1/2)",
@@ -50,11 +50,11 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
         matrix, made = _usable(fit, np.asarray(total), root)
         found = _Meat(matrix)
     dof = min(way.count for way in ways) - 1.0
-    text = f"{_named(ways)}, {_TEXT[kind]}"
+    text = f"{named(ways)}, {TEXT[kind]}"
     return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*_few(fit, kind, ways), *made), found.leverages)
 
 
-def _named(ways: tuple[Grouping, ...]) -> str:
+def named(ways: tuple[Grouping, ...]) -> str:
     """``30 clusters of mouse``, or ``2-way: 30 clusters of mouse, 12 of session``."""
     first, *rest = ways
     if not rest:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.columns import Column, missing, pick
+from glminfer.data.design import Sample
 from glminfer.data.sessions import coded
 from glminfer.errors import DataError, FormulaError, InputError, counted
 from glminfer.fit.records import FitRecord
@@ -46,8 +47,12 @@ class Grouping:
 
 def groupings(fit: FitRecord, cluster: Any) -> tuple[Grouping, ...]:
     """The clusters asked for by name, by several names, or by values aligned with the data of the fit."""
-    fit.with_rows()
-    return tuple(_grouping(fit, item) for item in _items(cluster, fit.call["data"]))
+    return groupings_of(fit.with_rows()[1], fit.call["data"], cluster)
+
+
+def groupings_of(sample: Sample, data: Any, cluster: Any) -> tuple[Grouping, ...]:
+    """The same for the rows of a sample of the data."""
+    return tuple(_grouping(sample, data, item) for item in _items(cluster, data))
 
 
 def _items(cluster: Any, data: Any) -> list[Any]:
@@ -66,9 +71,8 @@ def _items(cluster: Any, data: Any) -> list[Any]:
     return list(cluster) if several else [np.asarray(cluster, dtype=object)]
 
 
-def _grouping(fit: FitRecord, item: Any) -> Grouping:
-    _, sample = fit.with_rows()
-    column = _column(fit, item)
+def _grouping(sample: Sample, data: Any, item: Any) -> Grouping:
+    column = _column(data, item)
     if len(column) != sample.n_given:
         raise DataError(
             f"The data of the fit had {counted(sample.n_given, 'row')} and now have {len(column):,}; "
@@ -81,15 +85,15 @@ def _grouping(fit: FitRecord, item: Any) -> Grouping:
     codes, labels = _coded(given, counts)
     if len(labels) < 2:
         raise DataError(
-            f"{name} has {counted(len(labels), 'cluster')} in the {counted(fit.nobs, 'row')} used, and a "
+            f"{name} has {counted(len(labels), 'cluster')} in the {counted(int(counts.sum()), 'row')} used, and a "
             "cluster-robust covariance compares clusters: it needs at least 2, and is trustworthy from about 10."
         )
     return Grouping(name, codes, len(labels), labels)
 
 
-def _column(fit: FitRecord, item: Any) -> Column:
+def _column(data: Any, item: Any) -> Column:
     try:
-        return frames.aligned_column(item, fit.call["data"], "cluster")
+        return frames.aligned_column(item, data, "cluster")
     except FormulaError as error:  # a name that is not there
         raise FormulaError(f"{error} A column added since the fit is given by its values, cluster=data[…].") from None
 

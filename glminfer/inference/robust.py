@@ -10,8 +10,8 @@ from glminfer.inference.matrix import Covariance, bread_root, defined
 from glminfer.numerics import scores
 from glminfer.numerics.blocks import Array
 
-_POWER = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
-_TEXT = {"HC0": "no correction", "HC1": "n/(n - k)", "HC2": "1/(1 - h)", "HC3": "1/(1 - h)²"}
+POWER = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
+TEXT = {"HC0": "no correction", "HC1": "n/(n - k)", "HC2": "1/(1 - h)", "HC3": "1/(1 - h)²"}
 
 
 def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
@@ -23,11 +23,11 @@ def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
     rows, _ = fit.with_rows()
     root = bread_root(fit)
     V = root @ root.T
-    found = rows.sum(scores.meat, fit.working[None], fit.family, V, _POWER[kind])
+    found = rows.sum(scores.meat, fit.working[None], fit.family, V, POWER[kind])
     matrix = V @ found[:-1] @ V
     if kind == "HC1":
         matrix = matrix * (fit.nobs / residual_rows(fit, kind))
-    text = f"heteroscedasticity-robust, correction {_TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
+    text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
     return Covariance(matrix, kind, np.inf, text, _leverage_note(found[-1], kind))
 
 

@@ -27,6 +27,8 @@ class Block:
         Known part of the linear predictor.
     groups : (n,) int or None
         Codes of a grouping column (clusters, folds).
+    own : (n, q, m) or None
+        Columns that one model has and the others do not, beside those of X.
     """
 
     X: Array
@@ -34,6 +36,7 @@ class Block:
     weights: Array
     offset: Array
     groups: NDArray[np.intp] | None = None
+    own: Array | None = None
 
     @property
     def n(self) -> int:
@@ -47,7 +50,14 @@ class Block:
     def rows(self, where: slice) -> Block:
         """The rows of a slice, as views."""
         groups = None if self.groups is None else self.groups[where]
-        return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups)
+        own = None if self.own is None else self.own[where]
+        return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups, own)
+
+    def models(self, which: NDArray[np.intp]) -> Block:
+        """The rows of some of the models; what all models share is not copied."""
+        y, weights, offset = (v if v.shape[1] == 1 else v[:, which] for v in (self.y, self.weights, self.offset))
+        own = None if self.own is None else self.own[:, :, which]
+        return Block(self.X, y, weights, offset, self.groups, own)
 
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
         """The same rows carrying codes of a grouping column."""

@@ -1,0 +1,333 @@
+"""Fitting a panel: all models together, and one by one those whose maximum needs a closer look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data.rows import MemoryRows
+from glminfer.errors import InputError, Status
+from glminfer.fit.panels import Estimates, Models, Stock
+from glminfer.fit.progress import progress
+from glminfer.fit.records import FitRecord
+from glminfer.numerics import batched, lanes, linalg
+from glminfer.numerics.binomial import count_constant, saturated_loglik
+from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.newton import Control
+from glminfer.numerics.threads import one_by_one
+
+Refit = Callable[[int], FitRecord]
+
+_ROWS = 1024  # rows of a block, whatever the number of models: what is summed in which order depends on n alone
+_NUMBERS = 1 << 16  # one array of a block's rows and lanes fills half a megabyte: a few of them stay in the cache
+_LANES = 64, 512
+
+
+def width(n: int) -> int:
+    """Models in a chunk over n rows."""
+    fits = _NUMBERS // max(1, min(n, _ROWS))
+    return int(np.clip(fits, *_LANES)) // batched.WIDTH * batched.WIDTH
+
+
+def chunks(n: int, models: Models) -> list[Models]:
+    """The models in chunks of full width; the last one is padded by repeating its last model."""
+    step = width(n)
+    return [batched.padded(models[k : k + step]) for k in range(0, len(models), step)]
+
+
+def rows_of(block: Block) -> MemoryRows:
+    """The rows of a chunk, in blocks that do not depend on the number of models."""
+    return MemoryRows(block, _ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What the climb of every model of a panel starts from.
+
+    Attributes
+    ----------
+    inverse : (r, r)
+        Inverse of Z'WZ over the rows of the panel.
+    total : (r,)
+        Z'w.
+    constant : (r,)
+        Regression of 1 on Z; exactly the constant where Z has one.
+    has_constant : bool
+    offset : (r,)
+        Regression of the offset on Z.
+    weights : (n, 1)
+    base : (r,) or None
+        Estimate of the model without candidates, where there are any.
+    """
+
+    inverse: Array
+    total: Array
+    constant: Array
+    has_constant: bool
+    offset: Array
+    weights: Array
+    base: Array | None
+
+
+def beginning(stock: Stock, control: Control) -> Beginning:
+    """Prepare the starts of a panel."""
+    whole = stock.rows.whole
+    weighted = whole.X * whole.weights
+    inverse = linalg.inverse(linalg.symmetric(weighted.T @ whole.X))
+    r = whole.X.shape[1]
+    if inverse is None:  # so few rows that the columns are dependent: every model goes its own way
+        zero = np.zeros(r)
+        return Beginning(np.zeros((r, r)), zero, zero, False, zero, whole.weights, None)
+    total = weighted.sum(axis=0)
+    constant = inverse @ total
+    used = whole.weights[:, 0] > 0
+    exact = bool(np.abs(whole.X[used] @ constant - 1.0).max(initial=0.0) < 1e-9)
+    offset = inverse @ (weighted.T @ whole.offset[:, 0])
+    begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None)
+    if stock.candidates is None:
+        return begun
+    shared = Block(whole.X, np.repeat(whole.y, batched.WIDTH, axis=1), whole.weights, whole.offset)
+    climbed = _climbed(shared, begun, control)[0]
+    return replace(begun, base=climbed.coef[:, 0] if climbed.done[0] else None)
+
+
+def starts(block: Block, begun: Beginning, target: Array, tally: Array) -> tuple[Array, bool]:
+    """Where to start, and whether that is one Newton step away from the constant already."""
+    r = block.X.shape[1]
+    mean = np.clip(tally[1] / np.where(tally[0] > 0, tally[0], 1.0), 1e-6, 1 - 1e-6)
+    start = np.zeros_like(target)
+    if begun.base is not None:
+        start[:r] = begun.base[:, None]
+        return start, False
+    start[:r] = np.outer(begun.constant, np.log(mean / (1 - mean))) - begun.offset[:, None]
+    if block.offset.any() or not begun.has_constant or block.own is not None:
+        return start, False
+    total = begun.total[:, None]
+    if block.weights.shape[1] > 1:  # less what rows with missing values would add: exactly nothing where there are none
+        total = total - block.X.T @ (begun.weights - block.weights)
+    start[:r] += begun.inverse @ (target[:r] - mean * total) / (mean * (1 - mean))
+    return start, True
+
+
+def _climbed(block: Block, begun: Beginning, control: Control) -> tuple[batched.Climbed, Array]:
+    rows = rows_of(block)
+    target, tally = rows.sum(batched.outcome_sums), rows.sum(batched.tallies)
+    m = max(target.shape[1], tally.shape[1])
+    target, tally = (np.broadcast_to(values, (len(values), m)) for values in (target, tally))
+    start, stepped = starts(block, begun, target, tally)
+    passes = rows_of(replace(block, y=np.zeros((block.n, 1))))
+    found = batched.climb(passes, target, start, control.tol, control.limit(100))
+    return (replace(found, n_iter=found.n_iter + 1) if stepped else found), tally
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Results of some models, before those without a certain maximum are looked at."""
+
+    coef: Array
+    covariance: Array
+    loglik: Array
+    null_loglik: Array
+    saturated: Array
+    constant: Array
+    n_iter: NDArray[np.intp]
+    nobs: NDArray[np.intp]
+    regular: NDArray[np.bool_]
+    one_class: NDArray[np.bool_]
+
+
+def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> Chunk:
+    """Fit some models of a panel together."""
+    block = stock.block(which)
+    found, tally = _climbed(block, begun, control)
+    closing = rows_of(block).sum(batched.closing_sums, found.coef)
+    with np.errstate(invalid="ignore"):
+        certain = closing[1] * np.maximum(found.decrement, 1e-14) ** 2 < 0.5  # (16)
+    one_class = (tally[1] == 0) | (tally[1] == tally[0])
+    regular = found.done & certain & (found.pivot > batched.CLEAR) & np.isfinite(closing[0]) & ~one_class
+    counts = _count_terms(stock, block, len(which))
+    return Chunk(
+        coef=found.coef,
+        covariance=_covariances(found.information, regular),
+        loglik=closing[0] + counts[1],
+        null_loglik=null_loglik(stock, block, tally) + counts[1],
+        saturated=counts[0] + counts[1],
+        constant=counts[1],
+        n_iter=found.n_iter,
+        nobs=tally[2].astype(np.intp),
+        regular=regular,
+        one_class=one_class,
+    )
+
+
+def _covariances(information: Array, regular: NDArray[np.bool_]) -> Array:
+    """Upper triangles (R(R+1)/2, m) of the inverses; NaN where there is no certain maximum."""
+    first, second = lanes.pairs(len(information))
+    out = np.full((len(first), information.shape[2]), np.nan)
+    if regular.any():
+        out[:, regular] = lanes.inverted(information[:, :, regular])[first, second]
+    return out
+
+
+def _count_terms(stock: Stock, block: Block, m: int) -> tuple[Array, Array]:
+    """Saturated log-likelihood without, and the sum of, the binomial coefficients of each model."""
+    if stock.sample.trials is None:
+        return np.zeros(m), np.zeros(m)
+    trials = stock.sample.trials[:, None]
+    both = (f(block.y, block.weights, trials) for f in (saturated_loglik, count_constant))
+    saturated, constant = (np.broadcast_to(values, (m,)).copy() for values in both)
+    return saturated, constant
+
+
+def null_loglik(stock: Stock, block: Block, tally: Array) -> Array:
+    """Log-likelihood of a constant and the offset (of the offset alone without an intercept) of each model (27)."""
+    m = tally.shape[1]
+    if not stock.sample.design.has_intercept:
+        alone = replace(block, X=np.zeros((block.n, 1)), own=None)
+        return np.asarray(rows_of(alone).sum(batched.closing_sums, np.zeros((1, m)))[0])
+    total, events = tally[0], tally[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if not block.offset.any():
+            parts = [np.where(part > 0, part * np.log(part / total), 0.0) for part in (events, total - events)]
+            return np.asarray(parts[0] + parts[1])
+    flat = replace(block, X=np.ones((block.n, 1)), own=None)
+    shift = np.average(block.offset[:, 0], weights=stock.rows.whole.weights[:, 0])
+    mean = np.clip(events / total, 1e-6, 1 - 1e-6)
+    found = batched.climb(
+        rows_of(replace(flat, y=np.zeros((block.n, 1)))),
+        events[None],
+        (np.log(mean / (1 - mean)) - shift)[None],
+        Control().tol,
+        100,
+    )
+    return np.asarray(rows_of(flat).sum(batched.closing_sums, found.coef)[0])
+
+
+# a whole panel -------------------------------------------------------------------------------------------------------
+
+
+def estimated(stock: Stock, refit: Refit, control: Control, alone: bool = False) -> Estimates:
+    """Fit every model of a panel; those without a certain maximum, or all with ``alone``, go through ``refit``."""
+    begun = beginning(stock, control)
+    parts = chunks(stock.rows.whole.X.shape[0], np.arange(stock.count))
+    done = one_by_one(lambda which: solved(stock, begun, control, which), parts)
+    whole = _joined(list(progress(done, len(parts), "models")), stock.count)
+    out = _estimates(stock, whole)
+    singles = ~whole.one_class if alone else ~whole.regular & ~whole.one_class
+    return with_singles(stock, out, np.flatnonzero(singles), refit)
+
+
+def _joined(parts: Sequence[Chunk], m: int) -> Chunk:
+    """All chunks in one, without padding."""
+    names = Chunk.__dataclass_fields__
+    if not parts:
+        raise InputError("There is no model to fit.")
+    sizes = [len(part.loglik) for part in parts]
+    keep = [size if k + 1 < len(parts) else m - sum(sizes[:-1]) for k, size in enumerate(sizes)]
+    joined = {
+        name: np.concatenate([getattr(part, name)[..., :n] for part, n in zip(parts, keep, strict=True)], axis=-1)
+        for name in names
+    }
+    return Chunk(**joined)
+
+
+def _estimates(stock: Stock, whole: Chunk) -> Estimates:
+    m = stock.count
+    values = whole.coef.T @ stock.T.T
+    values[:, ~stock.T.any(axis=1)] = np.nan
+    values[~whole.regular] = np.nan
+    status = np.full(m, str(Status.CONVERGED), dtype=object)
+    status[whole.one_class] = str(Status.CONSTANT)
+    lost = np.where(whole.regular, 0.0, np.nan)
+    return Estimates(
+        working=whole.coef.T + lost[:, None],
+        covariance=np.ascontiguousarray(whole.covariance.T),
+        values=values,
+        loglik=whole.loglik + lost,
+        null_loglik=whole.null_loglik,
+        saturated=whole.saturated,
+        constant=whole.constant,
+        rank=np.where(whole.regular, stock.estimable, 0),
+        nobs=whole.nobs,
+        n_iter=np.where(whole.regular, whole.n_iter, 0),
+        n_missing=_missing(stock),
+        status=status,
+        words={int(k): (str(Status.CONSTANT),) * values.shape[1] for k in np.flatnonzero(whole.one_class)},
+        notes={},
+        separated={},
+        firth=np.zeros(m, dtype=bool),
+    )
+
+
+def _missing(stock: Stock) -> NDArray[np.intp]:
+    """Rows in which each model misses its outcome or covariate."""
+    if stock.outcomes is not None:
+        return np.asarray((~(stock.outcomes.values >= 0)).sum(axis=0))
+    if stock.candidates is not None and stock.candidates.values.dtype.kind == "f":
+        return np.asarray(np.isnan(stock.candidates.values).sum(axis=0))
+    return np.zeros(stock.count, dtype=np.intp)
+
+
+# models one by one ---------------------------------------------------------------------------------------------------
+
+
+def with_singles(stock: Stock, found: Estimates, which: Models, refit: Refit) -> Estimates:
+    """The estimates with some models fitted one by one, and said so where that is worth saying."""
+    if not which.size:
+        return found
+    M = stock.coordinates
+    fits = progress(one_by_one(lambda k: _attempt(refit, int(k)), list(which)), len(which), "models")
+    arrays = {name: getattr(found, name).copy() for name in _ARRAYS}
+    texts: dict[str, Any] = {name: dict(getattr(found, name)) for name in ("words", "notes", "separated")}
+    for k, fit in zip(which.tolist(), fits, strict=True):
+        if isinstance(fit, InputError):
+            arrays["status"][k], texts["notes"][k] = str(Status.REFUSED), str(fit)
+            texts["words"][k] = (str(Status.REFUSED),) * arrays["values"].shape[1]
+        else:
+            _put(stock, M, arrays, texts, k, fit)
+    return replace(found, **arrays, **texts)
+
+
+_ARRAYS = ("working", "covariance", "values", "loglik", "rank", "nobs", "n_iter", "status", "firth")
+
+
+def _attempt(refit: Refit, k: int) -> FitRecord | InputError:
+    try:
+        return refit(k)
+    except InputError as error:
+        return error
+
+
+def _put(stock: Stock, M: Array, arrays: dict[str, Any], texts: dict[str, Any], k: int, fit: FitRecord) -> None:
+    """Write one fit into the arrays over models."""
+    first, second = lanes.pairs(stock.estimable)
+    turned = M @ fit.T
+    arrays["working"][k] = M @ fit.linear
+    arrays["covariance"][k] = (turned @ fit.working_covariance @ turned.T)[first, second]
+    arrays["values"][k] = fit.values
+    for name in ("loglik", "rank", "nobs", "n_iter"):
+        arrays[name][k] = getattr(fit, name)
+    arrays["status"][k], note = _ending(stock, fit)
+    arrays["firth"][k] = fit.penalty is not None
+    texts["words"][k] = tuple(fit.coefficient_status)
+    if note:
+        texts["notes"][k] = note
+    if fit.separated_rows is not None:
+        known = stock.known(k)
+        mask = np.zeros(stock.rows.whole.n, dtype=bool)
+        mask[slice(None) if known is None else known] = fit.separated_rows
+        texts["separated"][k] = mask
+
+
+def _ending(stock: Stock, fit: FitRecord) -> tuple[str, str]:
+    """The status of a model, and the sentence that explains it."""
+    if fit.status is not Status.CONVERGED:
+        return str(fit.status), fit.separation or fit.status.sentence
+    more = {name: relation for name, relation in fit.aliased.items() if name not in stock.aliased}
+    if more:
+        return str(Status.ALIASED), "; ".join(f"{name} is aliased: {relation}" for name, relation in more.items())
+    return str(Status.CONVERGED), ""

@@ -1,0 +1,222 @@
+"""Covariances of the estimates of many models, batched where they are sums over rows or clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import DataError, InputError, one_of
+from glminfer.fit.batch import chunks, rows_of
+from glminfer.fit.panels import FitsRecord, Models, Panel
+from glminfer.fit.progress import progress
+from glminfer.fit.singles import refitted
+from glminfer.inference import clustered
+from glminfer.inference.clusters import Grouping, groupings_of
+from glminfer.inference.covariance import INDEPENDENT, KINDS, covariance
+from glminfer.inference.robust import POWER, TEXT
+from glminfer.numerics import batched, lanes
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.penalties import Firth
+from glminfer.numerics.threads import one_by_one
+
+MODEL = "model (inverse expected information, no correction)"
+_BATCHED = ("CR0", "CR1")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Covariances of the models of a panel.
+
+    Attributes
+    ----------
+    packed : (m, R(R+1)/2)
+        Upper triangles, in working coefficients; NaN where there is none.
+    dof : (m, p)
+        Degrees of freedom of the reference of each coefficient; infinite is the normal.
+    """
+
+    packed: Array
+    dof: Array
+
+    def matrices(self, which: Models | slice = slice(None)) -> Array:
+        """(R, R, k) matrices of some models, a lane each."""
+        part = self.packed[which].T
+        return lanes.unpacked(part, _order(part.shape[0]))
+
+
+def _order(size: int) -> int:
+    return int((np.sqrt(8 * size + 1) - 1) / 2)
+
+
+def standard_errors(panel: Panel, spread: Spread) -> Array:
+    """(m, p) standard errors; NaN where an estimate is not finite."""
+    T = panel.stock.T
+    R = T.shape[1]
+    variance = np.zeros((len(panel), len(T)))
+    places = {pair: k for k, pair in enumerate(zip(*np.triu_indices(R), strict=True))}
+    for j, row in enumerate(T):
+        at = np.flatnonzero(row)
+        for a in at:
+            for b in at[at >= a]:
+                variance[:, j] += (1.0 if a == b else 2.0) * row[a] * row[b] * spread.packed[:, places[(a, b)]]
+    se = np.sqrt(np.maximum(variance, 0.0))
+    return np.where(np.isfinite(panel.found.values), se, np.nan)
+
+
+def spreads(fits: FitsRecord, cov: Any, cluster: Any) -> tuple[list[Spread], str, tuple[str, ...]]:
+    """Covariances of every panel, what they are in words, and what to know about them (19), (32)-(37)."""
+    kind = one_of("model" if cov is None else cov, KINDS, "cov")
+    if cluster is None:
+        return _independent(fits, kind)
+    if kind.startswith("HC"):
+        raise InputError(
+            f"cov={kind!r} is for independent rows, and cluster= says that rows belong together. "
+            f"Choose one of: {', '.join(clustered.KINDS)}; or leave cluster= out."
+        )
+    kind = "CR1" if kind == "model" else kind
+    _defined(fits, kind)
+    found = [_clustered(fits, panel, kind, cluster) for panel in fits.panels]
+    texts = sorted({text for _, text in found})
+    return [spread for spread, _ in found], f"{kind} ({'; '.join(texts)})", _firth_note(fits, kind)
+
+
+def _independent(fits: FitsRecord, kind: str) -> tuple[list[Spread], str, tuple[str, ...]]:
+    if kind not in INDEPENDENT:
+        raise InputError(
+            f"cov={kind!r} needs cluster=: the column that says which rows belong together, such as cluster='mouse'. "
+            f"For independent rows choose one of: {', '.join(INDEPENDENT)}."
+        )
+    normal = [np.full(panel.found.values.shape, np.inf) for panel in fits.panels]
+    if kind == "model":
+        return [Spread(p.found.covariance, dof) for p, dof in zip(fits.panels, normal, strict=True)], MODEL, ()
+    _defined(fits, kind)
+    found = [Spread(_robust(panel, kind), dof) for panel, dof in zip(fits.panels, normal, strict=True)]
+    text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
+    return found, f"{kind} ({text})", _firth_note(fits, kind)
+
+
+def _defined(fits: FitsRecord, kind: str) -> None:
+    if isinstance(fits.penalty, Firth):
+        raise DataError(
+            f"cov={kind!r} is defined for maximum likelihood, and these fits have penalty=gi.{fits.penalty!r}. "
+            "Use cov='model', or fit without a penalty."
+        )
+
+
+def _firth_note(fits: FitsRecord, kind: str) -> tuple[str, ...]:
+    count = sum(int(panel.found.firth.sum()) for panel in fits.panels)
+    return (f"{count:,} bias-reduced fits have no {kind} covariance",) if count else ()
+
+
+def _over_chunks(panel: Panel, work: Any, what: str) -> Array:
+    """``work(models)`` -> (…, k) of all models that have maximum-likelihood estimates, as (m, …)."""
+    found = panel.found
+    have = np.flatnonzero(np.isfinite(found.loglik) & ~found.firth)
+    out = np.full((len(panel), *np.shape(found.covariance)[1:]), np.nan)
+    parts = chunks(panel.stock.rows.whole.n, have)
+    done = progress(one_by_one(work, parts), len(parts), what)
+    for which, values in zip(parts, done, strict=True):
+        out[which] = values.T
+    return out
+
+
+def coefficients(panel: Panel, which: Models) -> Array:
+    """(R, k) working coefficients of some models."""
+    return np.ascontiguousarray(panel.found.working[which].T)
+
+
+def _robust(panel: Panel, kind: str) -> Array:
+    """V (Σ w² s² c x x') V of each model (32)."""
+    power = POWER[kind]
+    if kind == "HC1":
+        _residual_rows(panel, kind)
+
+    def work(which: Models) -> Array:
+        V = lanes.unpacked(panel.found.covariance[which].T, panel.stock.estimable)
+        meat = rows_of(panel.block(which)).sum(batched.score_moments, coefficients(panel, which), V, power)
+        return _sandwich(V, meat)
+
+    out = _over_chunks(panel, work, "models")
+    if kind == "HC1":
+        out *= (panel.found.nobs / np.maximum(panel.found.nobs - panel.found.rank, 1))[:, None]
+    return out
+
+
+def _residual_rows(panel: Panel, kind: str) -> None:
+    have = np.isfinite(panel.found.loglik)
+    if (panel.found.nobs - panel.found.rank)[have].min(initial=1) <= 0:
+        raise DataError(
+            f"cov={kind!r} divides by n - k, which is 0 for at least one model. Use {kind[:2]}0, which has no "
+            "correction."
+        )
+
+
+def _sandwich(V: Array, meat: Array) -> Array:
+    """Upper triangles (R(R+1)/2, k) of V M V."""
+    first, second = lanes.pairs(len(V))
+    half = np.einsum("abk,bck->ack", V, meat)
+    return np.asarray(np.einsum("abk,bck->ack", half, V)[first, second])
+
+
+# clusters ------------------------------------------------------------------------------------------------------------
+
+
+def _clustered(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tuple[Spread, str]:
+    ways = groupings_of(panel.stock.sample, fits.call["data"], cluster)
+    if kind in _BATCHED and len(ways) == 1:
+        return _clustered_batch(panel, kind, ways[0])
+    return _one_by_one(fits, panel, kind, cluster)
+
+
+def _clustered_batch(panel: Panel, kind: str, way: Grouping) -> tuple[Spread, str]:
+    """V (Σ_g u_g u_g') V (33)."""
+    found, G = panel.found, np.zeros(len(panel))
+    if kind == "CR1":
+        _residual_rows(panel, kind)
+
+    def work(which: Models) -> Array:
+        V = lanes.unpacked(found.covariance[which].T, panel.stock.estimable)
+        rows = rows_of(panel.block(which)).grouped(way.codes)
+        counted = rows_of(panel.stock.block(which)).grouped(way.codes)  # separated rows count as clusters do
+        G[which] = (counted.sum(batched.group_presence, way.count) > 0).sum(axis=0)
+        return _sandwich(V, batched.outer_sums(rows.sum(batched.group_scores, coefficients(panel, which), way.count)))
+
+    packed = _over_chunks(panel, work, "models")
+    G = np.where(G > 0, G, way.count)
+    if kind == "CR1":
+        packed *= _cr1(G, found.nobs, found.rank)[:, None]
+    packed[G < 2] = np.nan
+    dof = np.repeat(np.maximum(G - 1.0, 1.0)[:, None], found.values.shape[1], axis=1)
+    return Spread(packed, dof), f"{clustered.named((way,))}, {clustered.TEXT[kind]}"
+
+
+def _cr1(G: Array, n: NDArray[Any], k: NDArray[Any]) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(G / (G - 1) * (n - 1) / (n - k))
+
+
+def _one_by_one(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tuple[Spread, str]:
+    """Corrections that need each model's own hat matrices, or refits."""
+    found = panel.found
+    have = np.flatnonzero(np.isfinite(found.loglik) & ~found.firth)
+    packed, dof = np.full_like(found.covariance, np.nan), np.full(found.values.shape, np.inf)
+    M, (first, second) = panel.stock.coordinates, lanes.pairs(panel.stock.estimable)
+
+    def work(k: int) -> tuple[Array, Array, str]:
+        fit = refitted(fits, panel, k)
+        chosen = covariance(fit, kind, cluster)
+        turned = M @ fit.T
+        return (turned @ chosen.matrix @ turned.T)[first, second], chosen.dof_for(fit.T), chosen.description
+
+    done = list(progress(one_by_one(work, have.tolist()), len(have), "models"))
+    for k, (V, degrees, _) in zip(have, done, strict=True):
+        packed[k], dof[k] = V, degrees
+    return Spread(packed, dof), done[-1][2] if done else clustered.TEXT[kind]
+
+
+def restricted(spread: Spread, which: NDArray[np.bool_]) -> Spread:
+    """The covariances of some models."""
+    return replace(spread, packed=spread.packed[which], dof=spread.dof[which])
