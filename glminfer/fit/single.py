@@ -7,10 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-<<<<<<< HEAD
-import scipy
-=======
->>>>>>> 1146717 (Many outcomes over one design: logit_many, Fits with tidy and glance, batched Newton)
 
 from glminfer.data.design import Design, Sample
 from glminfer.data.rows import MemoryRows, memory_rows
@@ -293,27 +289,6 @@ def _values(linear: Array, recession: separation.Recession | None, aliased: list
     return values
 
 
-<<<<<<< HEAD
-def _coefficients_of_counts(sample: Sample) -> float:
-    """Σ w log C(m, my): what makes the log-likelihood of counts that of the binomial distribution."""
-    if sample.trials is None:
-        return 0.0
-    trials = np.where(sample.trials > 0, sample.trials, 1.0)
-    events = trials * sample.y
-    of_trials, of_events, of_others = (scipy.special.gammaln(k + 1) for k in (trials, events, trials - events))
-    return float((sample.weights / trials) @ (of_trials - of_events - of_others))
-
-
-def _saturated_loglik(sample: Sample) -> float:
-    """Log-likelihood of one mean per row, without the binomial coefficients; zero for single trials (27)."""
-    if sample.trials is None:
-        return 0.0
-    y = sample.y
-    return float(sample.weights @ (scipy.special.xlogy(y, y) + scipy.special.xlogy(1 - y, 1 - y)))
-
-
-=======
->>>>>>> 1146717 (Many outcomes over one design: logit_many, Fits with tidy and glance, batched Newton)
 def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:
     """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
     start = np.zeros((1, 1))
