@@ -24,12 +24,13 @@ DOORS = {  # the only modules, or folders, that may import a package
     "distributed": {"data/rows_dask.py"},
     "matplotlib": {"report/plots.py"},
     "patsy": {"data/"},
+    "pooch": {"datasets/download.py"},
     "statsmodels": {"report/crosscheck.py", "inference/multiplicity.py"},
     "threadpoolctl": {"numerics/threads.py"},
     "tqdm": {"fit/progress.py"},
 }
 # optional, or slow to import
-LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "statsmodels", "scipy.stats", "tqdm"}
+LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "pooch", "statsmodels", "scipy.stats", "tqdm"}
 REQUIRED = {"numpy", "scipy", "pandas"}
 NUMERICS = {"numpy", "scipy", "threadpoolctl"}
 VAGUE_NAMES = {"utils", "util", "base", "core", "helpers", "common", "misc", "tools"}

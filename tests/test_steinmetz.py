@@ -17,31 +17,22 @@ pytestmark = pytest.mark.skipif(not FILES, reason="GLMINFER_STEINMETZ names no f
 BEHAVIOUR = ("contrast_left", "contrast_right", "feedback")
 
 
-def session(path):
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+@pytest.fixture(scope="module")
+def sessions():
+    return gi.datasets.load_steinmetz(FOLDER)
 
 
 @pytest.fixture(scope="module")
-def trials():
+def trials(sessions):
     """All trials of all sessions."""
-    frames = []
-    for path in FILES:
-        found = session(path)
-        frames.append(
-            pd.DataFrame({name: found[name] for name in BEHAVIOUR}).assign(mouse=str(found["mouse"]), session=path.stem)
-        )
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat([session.trials for session in sessions], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def largest():
+def largest(sessions):
     """The session of most neurons: behaviour and the mean count of each area's neurons."""
-    found = max(map(session, FILES), key=lambda s: s["counts"].shape[1])
-    frame = pd.DataFrame({name: found[name] for name in BEHAVIOUR})
-    for area in np.unique(found["area"]):
-        frame[str(area)] = found["counts"][:, found["area"] == area].mean(axis=1)
-    return frame
+    found = max(sessions, key=lambda s: s.spikes.shape[1])
+    return pd.concat([found.trials[list(BEHAVIOUR)], found.spikes.T.groupby(found.areas).mean().T], axis=1)
 
 
 def agrees(fit):
@@ -113,11 +104,29 @@ def test_areas_whose_names_are_not_words_work_too(largest):
     assert all(name in "".join(plain.coef.index) for name in odd)
 
 
-def test_more_neurons_than_trials_is_refused_clearly():
-    found = min(map(session, FILES), key=lambda s: len(s["feedback"]))
-    counts = pd.DataFrame(found["counts"], columns=[f"n{i:04}" for i in range(found["counts"].shape[1])])
-    frame = counts.assign(feedback=found["feedback"])
-    with pytest.raises(
-        gi.DataError, match=rf"There are {counts.shape[1] + 1:,} columns, {len(frame)} rows: .*penalty="
-    ):
+def test_more_neurons_than_trials_is_refused_clearly(sessions):
+    found = min(sessions, key=lambda s: len(s.trials))
+    frame = found.spikes.assign(feedback=found.trials.feedback)
+    with pytest.raises(gi.DataError, match=rf"There are {frame.shape[1]:,} columns, {len(frame)} rows: .*penalty="):
         gi.logit("feedback == 1 ~ .", frame)
+
+
+def test_success_depends_on_the_trials_before(trials):
+    past = "history(feedback == 1, 4, by=session)"
+    fit = gi.logit(f"feedback == 1 ~ contrast_left * contrast_right + session + {past}", trials)
+    assert fit.notes == (f"2,707 rows, 160 dropped: 160 missing in {past}",)
+    assert fit.lr_test(past).p_value[0] < 1e-6  # mice tire, and sit out
+    assert (fit.lag_effects(past).estimate > 0).mean() > 0.8
+    assert agrees(fit)
+
+
+def test_neurons_remember_their_own_spikes(sessions):
+    found = sessions[-1]
+    names = found.spikes.columns[(found.spikes > 0).mean().between(0.3, 0.7)]
+    tests = []
+    for name in names[:30]:
+        term = f"history({name}, 3, by=session)"
+        fit = gi.logit(f"{name} > 0 ~ contrast_left + contrast_right + raised_cosine(trial, 4) + {term}", found.frame)
+        assert fit.converged
+        tests.append(fit.lr_test(term).p_value[0])
+    assert np.mean(np.array(tests) < 0.05) > 0.1
