@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +131,9 @@ def _session(path: Path) -> Session:
 
 def _arrays(path: Path) -> Arrays:
     """Everything in an .npz file."""
+    import zipfile  # here, because it would be a tenth of the time that importing the package takes
+    import zlib
+
     if not path.exists():
         raise DataError(
             f"There is no file or folder {str(path)!r}. Without path= the session of the course is downloaded."
