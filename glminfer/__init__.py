@@ -25,7 +25,7 @@ from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
 from glminfer.models import Fit, glm, logit
-from glminfer.models_many import Fits, logit_many
+from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.report.crosscheck import crosscheck
@@ -62,6 +62,7 @@ __all__ = [
     "lag_effects",
     "lincom",
     "logit",
+    "logit_each",
     "logit_many",
     "lr_test",
     "permutation_test",
