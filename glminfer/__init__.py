@@ -24,6 +24,7 @@ from glminfer.inference.nonlinear import delta
 from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
+from glminfer.inference.wild import wild_bootstrap_test
 from glminfer.models import Fit, glm, logit
 from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.numerics.newton import Control
@@ -78,4 +79,5 @@ __all__ = [
     "tidy",
     "vcov",
     "wald_test",
+    "wild_bootstrap_test",
 ]
