@@ -15,7 +15,7 @@ from glminfer.fit.many import fit_each, fit_many
 from glminfer.fit.panels import FitsRecord
 from glminfer.fit.shelves import IF_SEPARATED
 from glminfer.fit.singles import refitted
-from glminfer.inference import many_labels
+from glminfer.inference import many_deviance, many_labels, many_tests
 from glminfer.models import Fit, as_fit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -208,6 +208,9 @@ class Fits(FitsRecord):
 
     tidy = many_tables.tidy
     glance = many_tables.glance
+    lr_test = many_tests.lr_test
+    score_test = many_tests.score_test
+    anova = many_deviance.anova
 
     @property
     def names(self) -> list[Any]:

@@ -18,9 +18,7 @@ from glminfer.data.outcomes import Outcomes, coded
 from glminfer.errors import FormulaError, InputError
 from glminfer.fit.panels import Candidates, FitsRecord
 from glminfer.fit.shelves import Shelf, record
-from glminfer.fit.singles import ARGUMENTS, HOLE, OwnCovariate, OwnOutcome, WholeFormula
-
-_PLACE = "candidate_in_turn"  # the column that stands for each candidate while a design is learned
+from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, WholeFormula
 
 
 def fit_many(
@@ -77,7 +75,7 @@ def fit_each(
 
 def _expanded(text: str, data: Any, candidates: Sequence[str]) -> str:
     """``.`` stands for the columns that are no candidates."""
-    return expand(text.replace(HOLE, _PLACE), frames.names(data), (*candidates, _PLACE)).replace(_PLACE, HOLE)
+    return expand(text.replace(HOLE, PLACE), frames.names(data), (*candidates, PLACE)).replace(PLACE, HOLE)
 
 
 def _by_groups(formula: str, data: Any, call: dict[str, Any], options: dict[str, Any]) -> FitsRecord:
@@ -103,8 +101,8 @@ def _alone(name: str, sample: Sample, recipe: WholeFormula, own: tuple[int, ...]
 
 def _is_bare(text: str) -> bool:
     """Whether the candidate stands only where a column does, so that its columns are multiples of its values."""
-    factors = [factor for factor in parse(text.replace(HOLE, _PLACE)).factors if _PLACE in factor]
-    return bool(factors) and all(factor == _PLACE for factor in factors)
+    factors = [factor for factor in parse(text.replace(HOLE, PLACE)).factors if PLACE in factor]
+    return bool(factors) and all(factor == PLACE for factor in factors)
 
 
 def _matrix(given: ManyColumns) -> NDArray[Any] | None:
@@ -122,12 +120,12 @@ def _candidate_shelf(
     text: str, data: Any, given: ManyColumns, matrix: NDArray[Any], options: Mapping[str, Any]
 ) -> Shelf:
     """All candidates beside one design, learned with ones in their place."""
-    sample = learn(text.replace(HOLE, _PLACE), with_column(data, _PLACE, np.ones(len(matrix))), **options)
+    sample = learn(text.replace(HOLE, PLACE), with_column(data, PLACE, np.ones(len(matrix))), **options)
     _refuse_known(given.names, sample)
     design = sample.design
-    own = [j for term in design.formula.terms if _PLACE in term.factors for j in _positions(design.terms[term.name])]
+    own = [j for term in design.formula.terms if PLACE in term.factors for j in _positions(design.terms[term.name])]
     candidates = Candidates(matrix[sample.used], np.ascontiguousarray(sample.X[:, own]), np.array(own, dtype=np.intp))
-    return Shelf(given.names, sample, None, candidates, OwnCovariate(text, given), tuple(own), _PLACE)
+    return Shelf(given.names, sample, None, candidates, OwnCovariate(text, given), tuple(own), PLACE)
 
 
 def _positions(where: slice) -> range:
@@ -143,14 +141,14 @@ def _refuse_known(names: Sequence[str], sample: Sample) -> None:
 def _one_by_one(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf:
     """A candidate inside a function, or one of labels: its columns are learned for itself."""
     name, column = given.names[k], given.column(k)
-    learned = text.replace(HOLE, _PLACE)
-    sample = learn(learned, with_column(data, _PLACE, column), **options)
+    learned = text.replace(HOLE, PLACE)
+    sample = learn(learned, with_column(data, PLACE, column), **options)
     _refuse_known([name], sample)
-    terms = [term for term in sample.design.formula.terms if any(_PLACE in factor for factor in term.factors)]
+    terms = [term for term in sample.design.formula.terms if any(PLACE in factor for factor in term.factors)]
     own = tuple(j for term in terms for j in _positions(sample.design.terms[term.name]))
     whole = data if given.frame is data else with_column(data, name, column)
     recipe = WholeFormula(text.replace(HOLE, written(name)), whole, learned=False)
-    return _alone(name, sample, recipe, own, _PLACE)
+    return _alone(name, sample, recipe, own, PLACE)
 
 
 # groups of candidates ------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 
 HOLE = "{x}"  # where the name of a candidate stands in a formula
+PLACE = "candidate_in_turn"  # the column that stands for each candidate while a design is learned
 ARGUMENTS = ("weights", "trials", "offset", "subset", "missing", "event", "env")
 Single = tuple[Sample, dict[str, Any]]  # the rows of one model, and the arguments that fit it by itself
 

@@ -136,8 +136,8 @@ def outcome_sums(block: Block) -> Array:
         return np.asarray(block.X.T @ weighted)
     weighted = np.ascontiguousarray(np.broadcast_to(weighted, (block.n, block.own.shape[2])))  # alike, shared or not
     shared = block.X.T @ weighted
-    own = [(weighted * block.own[:, a]).sum(axis=0) for a in range(block.own.shape[1])]
-    return np.concatenate([shared, np.stack(own)])
+    own = [(weighted * block.own[:, a]).sum(axis=0)[None] for a in range(block.own.shape[1])]
+    return np.concatenate([shared, *own])
 
 
 def tallies(block: Block) -> Array:

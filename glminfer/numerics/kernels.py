@@ -150,7 +150,8 @@ def score_sums(block: Block, coef: Array, family: Family, directions: Array, cou
     """Sums of ``score_along`` over each of ``count`` groups, (count, d)."""
     assert block.groups is not None
     u = score_along(block, coef, family, directions)
-    return np.column_stack([np.bincount(block.groups, column, count) for column in u.T])
+    sums = [np.bincount(block.groups, column, count) for column in u.T]
+    return np.array(sums).reshape(-1, count).T  # no direction at all where everything is separated
 
 
 def quadratic(block: Block, matrix: Array) -> Array:
