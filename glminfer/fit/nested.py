@@ -166,7 +166,7 @@ def refuse_penalised(fit: FitRecord, what: str) -> None:
     """Refuse what is known of maximum-likelihood fits only, and fits that did not reach their maximum."""
     if fit.penalty is not None:
         raise InputError(
-            f"{what} is about maxima of the likelihood, and this fit is penalised ({fit.penalty.name}); refit without "
+            f"{what} compares maxima of the likelihood, and this fit is penalised ({fit.penalty.name}); refit without "
             "penalty=, or use the statements of tidy()."
         )
     _refuse_unfinished(fit, what)

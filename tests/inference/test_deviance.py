@@ -319,7 +319,7 @@ def test_refusals_say_the_way_out(fit, frame):
         fit.anova(test="score", cov="HC3")
     with pytest.raises(TypeError, match=r"anova\(\) has no argument 'typ'. Did you mean 'type'\?"):
         fit.anova(typ="II")
-    with pytest.raises(gi.InputError, match=r"anova\(test='score'\) is about maxima of the likelihood, and this fit"):
+    with pytest.raises(gi.InputError, match=r"anova\(test='score'\) compares maxima of the likelihood, and this fit"):
         gi.logit("y ~ x", frame, penalty=gi.Firth()).anova(test="score")
 
 

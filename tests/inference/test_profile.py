@@ -312,7 +312,7 @@ def test_refusals(fit, frame):
             fit.tidy(conf_method="profile", level=level)
     firth = gi.logit("y ~ x", frame, penalty=gi.Firth())
     with pytest.raises(
-        gi.InputError, match=r"confint\(method='score'\) is about maxima of the likelihood, and this fit"
+        gi.InputError, match=r"confint\(method='score'\) compares maxima of the likelihood, and this fit"
     ):
         firth.tidy(conf_method="score")
     assert np.isfinite(ends(firth, method="wald").to_numpy()).all()

@@ -320,9 +320,9 @@ def test_refusals(fit, frame):
         with pytest.raises(gi.InputError, match=r"test 'wald' is not known. Choose one of: LR, score"):
             call(test="wald")
     firth = gi.logit("y ~ x", frame, penalty=gi.Firth())
-    with pytest.raises(gi.InputError, match="drop1 is about maxima of the likelihood, and this fit is penalised"):
+    with pytest.raises(gi.InputError, match="drop1 compares maxima of the likelihood, and this fit is penalised"):
         firth.drop1(test="score")
-    with pytest.raises(gi.InputError, match="add1 is about maxima of the likelihood, and this fit is penalised"):
+    with pytest.raises(gi.InputError, match="add1 compares maxima of the likelihood, and this fit is penalised"):
         firth.add1("z", test="score")
     with pytest.raises(TypeError, match=r"drop1\(\) has no argument 'tests'. Did you mean 'test'\?"):
         fit.drop1(tests="LR")
