@@ -24,9 +24,9 @@ from glminfer.inference.nonlinear import delta
 from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
-from glminfer.inference.wild import wild_bootstrap_test
 from glminfer.models import Fit, glm, logit
-from glminfer.models_many import Fits, logit_each, logit_many
+from glminfer.models_many import Fits, logit_many
+from glminfer.models_path import Path, logit_path
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.report.crosscheck import crosscheck
@@ -45,6 +45,7 @@ __all__ = [
     "Fits",
     "FormulaError",
     "InputError",
+    "Path",
     "ResponseError",
     "RowsNeededError",
     "SeparationWarning",
@@ -63,8 +64,8 @@ __all__ = [
     "lag_effects",
     "lincom",
     "logit",
-    "logit_each",
     "logit_many",
+    "logit_path",
     "lr_test",
     "permutation_test",
     "plot_coefficients",
@@ -79,5 +80,4 @@ __all__ = [
     "tidy",
     "vcov",
     "wald_test",
-    "wild_bootstrap_test",
 ]

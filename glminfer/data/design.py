@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from glminfer.data.evaluation import States, Value
 from glminfer.data.expressions import all_columns, expression, stored_columns
 from glminfer.data.factors import Learned, learn_factors, matrix
 from glminfer.data.formula import Formula, spelled
-from glminfer.data.frames import Columns
+from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
 from glminfer.data.learning import evaluated, subset_mask
 from glminfer.data.reading import Given, Reading, check_names, given, read
@@ -180,6 +180,7 @@ def learn(
     event: Any = None,
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
+    also: Sequence[tuple[str, Column]] = (),
 ) -> Sample:
     """Learn a design from data: columns, levels, transforms, the outcome, and the rows that can be used.
 
@@ -200,6 +201,8 @@ def learn(
         Functions for the formula.
     caller : mapping, optional
         Names where the model is fitted; only functions and modules are taken from it.
+    also : sequence of (name, values), optional
+        Columns over all rows given that are used beside the formula: rows that miss a value of theirs are dropped too.
 
     Returns
     -------
@@ -210,7 +213,7 @@ def learn(
     FormulaError, DataError, ResponseError
     """
     arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
-    sample = learn_columns(formula, data, **arguments, event=event, env=env, caller=caller)
+    sample = learn_columns(formula, data, **arguments, event=event, env=env, caller=caller, also=also)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
@@ -229,6 +232,7 @@ def learn_columns(
     event: Any = None,
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
+    also: Sequence[tuple[str, Column]] = (),
 ) -> Sample:
     """As `learn`, but the left side may be empty: ``y`` is then NaN and the outcomes come from elsewhere."""
     one_of(missing, ("drop", "raise"), "missing")
@@ -236,7 +240,7 @@ def learn_columns(
     reading = read(formula, data, how, Scope(env or {}, caller or {}))
     columns = _columns(reading, data, how, subset)
     extras = _extras(columns, data, weights=weights, trials=trials, offset=offset)
-    selection = _complete_rows(reading, columns, extras, subset, data)
+    selection = _complete_rows(reading, columns, [*extras.items(), *also], subset, data)
     values = evaluated(reading.expressions, columns, selection, reading.scope, check=lambda: selection.check(missing))
     return _sample(reading, how, columns, selection, values, {k: selection.of(v) for k, v in extras.items()}, event)
 
@@ -259,13 +263,13 @@ def _extras(columns: Columns, data: Any, **values: Any) -> dict[str, Floats]:
 
 
 def _complete_rows(
-    reading: Reading, columns: Columns, extras: Mapping[str, Floats], subset: Any, data: Any
+    reading: Reading, columns: Columns, extras: Sequence[tuple[str, Column]], subset: Any, data: Any
 ) -> Selection:
     selection = Selection(columns.n)
     if subset is not None and columns.n:
         selection.subset(subset_mask(subset, columns, data, reading.scope, reading.known))
     names = all_columns(list(reading.expressions))
-    selection.leave_out_missing([*((name, columns.data[name]) for name in names), *extras.items()])
+    selection.leave_out_missing([*((name, columns.data[name]) for name in names), *extras])
     return selection
 
 

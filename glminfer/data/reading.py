@@ -79,23 +79,23 @@ def read(text: str, frame: Any, arguments: Given, scope: Scope) -> Reading:
     )
     reading = Reading(formula, pieces, factors, offsets, scope, known)
     for found in reading.expressions:
-        check_names(found, columns, scope)
+        check_names(found, columns, scope, known)
     _refuse_response_on_the_right(reading)
     if not formula.terms and not formula.has_intercept:
         raise FormulaError(f"{text!r} has no terms and no intercept, so there is nothing to estimate.")
     return reading
 
 
-def check_names(found: Expression, columns: Sequence[str], scope: Scope) -> None:
-    """Every name of an expression must be a column or, in call position, a function."""
-    known = columns if isinstance(columns, frozenset) else frozenset(columns)
+def check_names(found: Expression, columns: Sequence[str], scope: Scope, known: frozenset[str] | None = None) -> None:
+    """Every name of an expression must be a column or, in call position, a function; ``known`` are the columns."""
+    known = frozenset(columns) if known is None else known
     made = {sequence.text for sequence in found.sequences}
     for name in found.columns:
         if name not in known and name not in made:
             raise missing_column(found, name, tuple(columns), scope)
     for sequence in found.sequences:
         for part in sequence.parts:
-            check_names(part, columns, scope)
+            check_names(part, columns, scope, known)
     for _, path in found.calls:
         root = path.split(".")[0]
         if root in known and root != path and scope.root(root) is None:

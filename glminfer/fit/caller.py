@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from glminfer.errors import ConvergenceWarning, SeparationWarning, Status, counted
+from glminfer.fit.path_records import PathRecord
 from glminfer.fit.records import FitRecord
 
 
@@ -32,6 +33,14 @@ def warn_about(fit: FitRecord) -> None:
         warnings.warn(fit.separation, SeparationWarning, stacklevel=level)
     elif fit.status is Status.LIMIT:
         warnings.warn(_unfinished(fit), ConvergenceWarning, stacklevel=level)
+
+
+def warn_of_limit(path: PathRecord) -> None:
+    """Warn of penalties that were left before their optimum."""
+    if path.status is Status.LIMIT:
+        _, level = _outside()
+        more = "raise the limit with control=gi.Control(max_iter=...)" if path.control.max_iter else "look at path.kkt"
+        warnings.warn(f"The path is {path.notes[-1]}; {more}.", ConvergenceWarning, stacklevel=level)
 
 
 def _unfinished(fit: FitRecord) -> str:

@@ -150,7 +150,7 @@ def predict(
         return _with_interval(fit, found, type, critical(level, _degrees(fit, newdata, unseen, chosen)))
     found = link_values(fit, newdata, unseen)
     if type == "class":
-        return _classes(fit, found, threshold)
+        return classes(found, fit.design.response.levels, probability(fit, found.eta), threshold)
     return found.series(found.eta if type == "link" else probability(fit, found.eta), f"predicted_{type}")
 
 
@@ -172,10 +172,9 @@ def probability(fit: FitRecord, eta: Array) -> Array:
     return np.where(finite, inside, np.where(np.isnan(eta), np.nan, (eta > 0) * 1.0))
 
 
-def _classes(fit: FitRecord, found: LinkValues, threshold: float) -> pd.Series:
-    levels = fit.design.response.levels or (0, 1)
-    p = probability(fit, found.eta)
-    labels = np.array([None, *levels], dtype=object)
+def classes(found: LinkValues, levels: tuple[Any, ...] | None, p: Array, threshold: float) -> pd.Series:
+    """The label of the likelier class of each row, by the probabilities p (m,) of the event."""
+    labels = np.array([None, *(levels or (0, 1))], dtype=object)
     codes = np.where(np.isnan(p), 0, 1 + (p > threshold))
     all_codes = np.zeros(found.n, dtype=int)
     all_codes[found.keep] = codes

@@ -7,6 +7,7 @@ by proximal Newton steps (64) on the columns that matter, each λ started from a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from glminfer.errors import DataError
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
-from glminfer.numerics.path_walk import Problem, Solved, solved_at, start, stations
+from glminfer.numerics.path_walk import Problem, Solved, jump, solved_at, start, stations
 from glminfer.numerics.standardised import standardised
 from glminfer.numerics.working_set import Outcome
 
@@ -60,8 +61,12 @@ class PathSolution:
         The same for the constant (and offset) alone.
     kkt : (L,)
         The largest violation of the conditions of optimality (61), for standardised columns.
+    converged : (L,) bool
+        Whether that is within the tolerance.
     n_iter : (L,)
         Newton steps.
+    varies : (p,) bool
+        False for columns that are constant, whose coefficients stay zero.
     """
 
     lambdas: Array
@@ -70,7 +75,18 @@ class PathSolution:
     loglik: Array
     null_loglik: float
     kkt: Array
+    converged: NDArray[np.bool_]
     n_iter: NDArray[np.intp]
+    varies: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A solution to start from: its λ, intercept and coefficients (p,) of the columns as given."""
+
+    lambda_: float
+    intercept: float
+    coef: Array
 
 
 def elastic_net_path(
@@ -81,6 +97,8 @@ def elastic_net_path(
     mixture: Mixture,
     lambdas: Array,
     control: Control | None = None,
+    enough: Callable[[Array, float], bool] | None = None,
+    near: Near | None = None,
 ) -> PathSolution:
     """The path at the given λ, the largest first.
 
@@ -95,16 +113,25 @@ def elastic_net_path(
         In any order.
     control : Control, optional
         ``tol`` bounds the violation of optimality (61) at every λ; ``max_iter`` the Newton steps.
+    enough : callable, optional
+        Given the log-likelihoods so far and that of the null model, whether to leave out the λ that remain.
+    near : Near, optional
+        A solution at a larger λ than those wanted, or at none of them.
     """
     problem = problem_of(X, y, weights, offset, mixture, control)
     walk = start(problem)
     null = problem.total * walk.null
     wanted = np.sort(np.asarray(lambdas, dtype=float))[::-1]
-    found = []
-    for lambda_, tol, asked in stations(wanted, walk.passed[0].lambda_, problem.control.tol):
+    if near is not None:
+        jump(walk, near.lambda_, *problem.source.scaled(near.coef, near.intercept))
+    found: list[Solved] = []
+    for lambda_, tol, asked in stations(wanted, walk.passed[-1].lambda_, problem.control.tol):
         solved = solved_at(walk, lambda_, tol)
-        found += [solved] if asked else []
-    return _solution(problem, wanted, null, found)
+        if asked:
+            found.append(solved)
+            if enough is not None and enough(problem.total * np.array([one.loglik for one in found]), null):
+                break
+    return _solution(problem, wanted[: len(found)], null, found)
 
 
 def default_lambdas(
@@ -150,5 +177,7 @@ def _solution(problem: Problem, lambdas: Array, null: float, found: list[Solved]
         loglik=problem.total * np.array([solved.loglik for solved in found]),
         null_loglik=null,
         kkt=np.array([solved.kkt for solved in found]),
+        converged=np.array([solved.converged for solved in found]),
         n_iter=np.array([solved.n_iter for solved in found], dtype=np.intp),
+        varies=problem.source.inverse > 0,
     )

@@ -65,6 +65,8 @@ class Solved:
         Mean log-likelihood.
     kkt : float
         Largest violation of (61).
+    converged : bool
+        Whether that is within the tolerance.
     n_iter : int
     """
 
@@ -74,6 +76,7 @@ class Solved:
     score: Array
     loglik: float
     kkt: float
+    converged: bool
     n_iter: int
 
 
@@ -110,7 +113,7 @@ def start(problem: Problem) -> Walk:
         _settle(walk, 0.0, tol)
     score = problem.source.products(walk.point.residual)
     top = _first_to_enter(problem, score) or np.inf
-    walk.passed = [Solved(top, work.at.copy(), walk.point.u, score, walk.null, 0.0, 0)]
+    walk.passed = [Solved(top, work.at.copy(), walk.point.u, score, walk.null, 0.0, True, 0)]
     return walk
 
 
@@ -139,6 +142,18 @@ def stations(lambdas: Array, top: float, tol: float) -> Iterator[tuple[float, fl
         yield float(lambda_), max(tol * min(1.0, lambda_ / _SMALL), min(tol, _ROUNDING)), True
 
 
+def jump(walk: Walk, lambda_: float, columns: Indices, u: Array) -> None:
+    """Begin at a solution found before, instead of at the largest λ."""
+    work = walk.work
+    new = columns[~work.inside[columns]]
+    if new.size:
+        _admit(walk, new)
+    every = np.zeros(walk.problem.source.q)
+    every[columns] = u
+    walk.point = work.evaluate(every[work.at])
+    solved_at(walk, lambda_, max(_LOOSE * lambda_, walk.problem.control.tol))
+
+
 # one λ ----------------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +171,7 @@ def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
         _admit(walk, new)
         steps += _settle(walk, lambda_, tol)
     worst = max(float(_violation(walk.point, *_penalties(walk, lambda_))), float(over.max(initial=0.0)))
-    found = Solved(lambda_, work.at.copy(), walk.point.u, score, loglik(walk), worst, steps)
+    found = Solved(lambda_, work.at.copy(), walk.point.u, score, loglik(walk), worst, worst <= tol, steps)
     if lambda_ < walk.passed[-1].lambda_:  # above the largest, where nothing has entered, there is nothing to learn
         walk.passed = [*walk.passed[-2:], found]
     return found

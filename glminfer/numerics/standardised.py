@@ -80,6 +80,14 @@ class Standardised:
         coef = b[: len(self.means)] * self.inverse
         return coef, float(b[-1] - coef @ self.means) if self.intercept else 0.0
 
+    def scaled(self, coef: Array, constant: float) -> tuple[Indices, Array]:
+        """The columns that have a coefficient, and the coefficients of the standardised columns."""
+        at = np.flatnonzero((coef != 0) & (self.inverse > 0))
+        u = coef[at] / self.inverse[at]
+        if not self.intercept:
+            return at, u
+        return np.append(at, self.q - 1), np.append(u, constant + coef[at] @ self.means[at])
+
 
 def standardised(X: Array, weights: Array, intercept: bool) -> Standardised:
     """Means and deviations of the columns under weights (n,) that sum to 1."""
@@ -112,7 +120,7 @@ def moments(X: Array, weights: Array) -> tuple[Array, Array]:
 def _tiles(X: Array) -> Iterator[tuple[slice, slice]]:
     """Pieces of a matrix that are contiguous in memory and fit in the cache."""
     n, p = X.shape
-    by_rows = X.flags.c_contiguous
+    by_rows = X.strides[0] >= X.strides[1]
     length, width = (n, p) if by_rows else (p, n)
     step = max(1, _TILE // max(width, 1))
     for start in range(0, length, step):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg.blas import dsyrk
-from scipy.linalg.lapack import dpotrf, dpotrs
 
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import logit_parts
@@ -141,7 +140,9 @@ class WorkingSet:
         k, root = self.k, np.sqrt(point.curvature)
         H = np.zeros((k, k), order="F")
         for rows in self.blocks():
-            H = dsyrk(1.0, self.Z[rows, :k] * root[rows, None], beta=1.0, c=H, trans=1, lower=1, overwrite_c=1)
+            H = scipy.linalg.blas.dsyrk(
+                1.0, self.Z[rows, :k] * root[rows, None], beta=1.0, c=H, trans=1, lower=1, overwrite_c=1
+            )
         self.H[:k, :k] = H + np.tril(H, -1).T
         self.S = point.curvature
         self.factored.clear()
@@ -153,7 +154,7 @@ class WorkingSet:
         key = active.tobytes() + l2.tobytes()
         if key not in self.factored:
             self.factored = {key: self._factor(active, l2)}
-        return np.asarray(dpotrs(self.factored[key], b, lower=1)[0])
+        return np.asarray(scipy.linalg.lapack.dpotrs(self.factored[key], b, lower=1)[0])
 
     def _factor(self, active: Indices, l2: Array) -> Array:
         """Cholesky factor of H_AA + diag l2, with a little more on the diagonal so that dependent columns have one."""
@@ -162,7 +163,7 @@ class WorkingSet:
         own = np.diagonal(A).copy()
         for more in _PROXIMAL:
             np.einsum("ii->i", A)[:] = own * (1 + more) + l2 + np.finfo(float).tiny
-            L, info = dpotrf(A, lower=1, clean=0)
+            L, info = scipy.linalg.lapack.dpotrf(A, lower=1, clean=0)
             if info == 0:
                 break
         return np.asarray(L)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,20 +43,19 @@ def layout(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float
     """Lay out the summary of a fit."""
     chosen = covariance(fit, cov, cluster)
     header, body = _coefficients(tidy(fit, cov=chosen, level=level), level, chosen)
-    notes = (note for note in fit.notes if not note.startswith("subset:") and note != _rows_told(fit))
     return Layout(
         title=f"{_NAMES[fit.family.link]}, {'maximum likelihood' if fit.penalty is None else fit.penalty.name}",
         facts=tuple(_facts(fit, chosen)),
         header=header,
         body=body,
         closing=tuple(_closing(fit, chosen)),
-        notes=(*notes, *chosen.notes),
+        notes=(*other_notes(fit.notes), *chosen.notes),
     )
 
 
 def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     design = fit.design
-    facts = [("Formula", _shortened(design.formula.text)), ("Event", design.response.event), ("Rows", _rows(fit))]
+    facts = [("Formula", shortened(design.formula.text)), ("Event", design.response.event), ("Rows", _rows(fit))]
     if design.reference:
         facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
     facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {chosen.reference}"))
@@ -63,7 +63,7 @@ def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     return facts
 
 
-def _shortened(formula: str) -> str:
+def shortened(formula: str) -> str:
     """A formula on one line, its middle left out where it would fill the page (``fit.formula`` has all of it)."""
     formula = " ".join(formula.split())
     if len(formula) <= _LONGEST_FORMULA:
@@ -74,16 +74,26 @@ def _shortened(formula: str) -> str:
     return f"{start}… {left_out} more … + {' + '.join(pieces[-_PIECES:])}" if left_out > 0 else formula
 
 
-def _rows_told(fit: FitRecord) -> str:
-    return next((note for note in fit.notes if " dropped: " in note), "")
-
-
 def _rows(fit: FitRecord) -> str:
-    told = _rows_told(fit)
-    reasons = f"; {told}" if told else ""
-    grouped = f" ({fit.n_trials:,.0f} trials)" if fit.grouped else ""
-    chosen = next((f"; {note}" for note in fit.notes if note.startswith("subset:")), "")
-    return f"{fit.nobs:,} used{grouped}{reasons}{chosen}"
+    return used_rows(fit.nobs, fit.n_trials if fit.grouped else None, fit.notes)
+
+
+def used_rows(nobs: int, n_trials: float | None, notes: Sequence[str]) -> str:
+    """Rows used, and what became of the others by the notes; ``n_trials`` when the outcome counts trials."""
+    told = next((f"; {note}" for note in notes if _is_about_rows(note)), "")
+    grouped = f" ({n_trials:,.0f} trials)" if n_trials is not None else ""
+    chosen = next((f"; {note}" for note in notes if note.startswith("subset:")), "")
+    return f"{nobs:,} used{grouped}{told}{chosen}"
+
+
+def other_notes(notes: Sequence[str]) -> tuple[str, ...]:
+    """The notes that `used_rows` does not tell."""
+    told = next((note for note in notes if _is_about_rows(note)), None)
+    return tuple(note for note in notes if not note.startswith("subset:") and note != told)
+
+
+def _is_about_rows(note: str) -> bool:
+    return " dropped: " in note
 
 
 def _ending(fit: FitRecord) -> str:

@@ -53,7 +53,11 @@ def summary(fit: FitRecord, cov: str = "model", cluster: Any = None, level: floa
     >>> print(gi.logit("choice ~ contrast_right", trials).summary().splitlines()[0])
     Logistic regression (logit link), maximum likelihood
     """
-    parts = layout(fit, cov, cluster, level)
+    return drawn(layout(fit, cov, cluster, level))
+
+
+def drawn(parts: Layout) -> Summary:
+    """A layout as text that a notebook shows as a table."""
     text = Summary(as_text(parts))
     text.html = as_html(parts)
     return text
