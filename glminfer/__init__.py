@@ -24,8 +24,9 @@ from glminfer.inference.nonlinear import delta
 from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
 from glminfer.inference.steps import add1, drop1
+from glminfer.inference.wild import wild_bootstrap_test
 from glminfer.models import Fit, glm, logit
-from glminfer.models_many import Fits, logit_many
+from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -64,6 +65,7 @@ __all__ = [
     "lag_effects",
     "lincom",
     "logit",
+    "logit_each",
     "logit_many",
     "logit_path",
     "lr_test",
@@ -80,4 +82,5 @@ __all__ = [
     "tidy",
     "vcov",
     "wald_test",
+    "wild_bootstrap_test",
 ]

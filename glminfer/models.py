@@ -35,6 +35,7 @@ from glminfer.inference import (
     permutation,
     prediction,
     steps,
+    wild,
 )
 from glminfer.numerics.families import FAMILIES
 from glminfer.numerics.newton import Control
@@ -273,6 +274,7 @@ class Fit(FitRecord):
     lr_test = likelihood.lr_test
     score_test = likelihood.score_test
     permutation_test = permutation.permutation_test
+    wild_bootstrap_test = wild.wild_bootstrap_test
     anova = deviance.anova
     drop1 = steps.drop1
     add1 = steps.add1

@@ -11,10 +11,11 @@ import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords
 from glminfer.fit.caller import names_around
-from glminfer.fit.many import IF_SEPARATED, fit_many
+from glminfer.fit.many import fit_each, fit_many
 from glminfer.fit.panels import FitsRecord
+from glminfer.fit.shelves import IF_SEPARATED
 from glminfer.fit.singles import refitted
-from glminfer.inference import many_labels
+from glminfer.inference import many_deviance, many_labels, many_tests
 from glminfer.models import Fit, as_fit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -90,7 +91,77 @@ def logit_many(
     call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
     call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
     with one_blas_thread():
-        return as_fits(fit_many(rhs, data, outcomes, names, call, names_around()))
+        return as_fits(fit_many(rhs, call["data"], outcomes, names, call, names_around()))
+
+
+@checked_keywords
+def logit_each(
+    formula: str,
+    data: Any,
+    *,
+    covariates: Any = None,
+    names: Sequence[str] | None = None,
+    by: Any = None,
+    weights: Any = None,
+    trials: Any = None,
+    offset: Any = None,
+    subset: Any = None,
+    missing: Literal["drop", "raise"] = "drop",
+    event: Any = None,
+    penalty: Firth | Literal["firth_if_separated"] | None = None,
+    control: Control | None = None,
+    env: Mapping[str, Any] | None = None,
+) -> Fits:
+    """Which of many candidates improve one model? The formula with each of them added, one logistic regression each.
+
+    What the models share is computed once; a candidate borders it (86).
+
+    Parameters
+    ----------
+    formula : str
+        ``"feedback ~ contrast_left * contrast_right"``; each candidate is added to it, or stands where ``{x}`` is:
+        ``"choice ~ contrast * {x}"``.
+    data : frame
+        Outcome and shared covariates, as in `logit`.
+    covariates : frame, array, list of str or dict, optional
+        One column per model. A pandas frame goes by its index, anything else by position; a list names columns of the
+        data. A dict of several columns each, ``{"VISp": ["n1", "n2"], ...}``, adds each group of candidates jointly.
+        Bools count as 0 and 1. A candidate's missing rows are left out of its model only. Without covariates the
+        formula is fitted as it is in each group of ``by``.
+    names : list of str, optional
+        Names of the columns of an array.
+    by : str, Series or array, optional
+        A grouping column: every model is fitted in each group of rows. The design (levels, knots, means) is learned
+        once, from all rows.
+    weights, trials, offset, subset, missing, event, env
+        As in `logit`.
+    penalty, control
+        As in `logit_many`.
+
+    Returns
+    -------
+    Fits
+        One model per candidate (and group). Tables call a candidate's coefficient by its name, and adjust p-values
+        over all candidates. ``lr_test()`` tests what a candidate, or a group of them, adds.
+
+    Raises
+    ------
+    InputError
+        If the formula or the data cannot be used, or a candidate is in the formula already.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> trials = gi.datasets.simulate_session(n_neurons=30, seed=1)
+    >>> counts = trials.filter(regex="^n")
+    >>> fits = gi.logit_each("choice ~ contrast_left + contrast_right", trials, covariates=counts)
+    >>> fits["n007"].coef.index.tolist()
+    ['Intercept', 'contrast_left', 'contrast_right', 'n007']
+    """
+    call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
+    call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
+    with one_blas_thread():
+        return as_fits(fit_each(formula, call["data"], covariates, names, call, names_around()))
 
 
 _ARGUMENTS = ("by", "weights", "trials", "offset", "subset", "missing", "event", "control", "env")
@@ -137,6 +208,9 @@ class Fits(FitsRecord):
 
     tidy = many_tables.tidy
     glance = many_tables.glance
+    lr_test = many_tests.lr_test
+    score_test = many_tests.score_test
+    anova = many_deviance.anova
 
     @property
     def names(self) -> list[Any]:

@@ -150,6 +150,16 @@ def with_column(frame: Any, name: str, values: Any) -> Any:
     return table
 
 
+def with_columns(frame: Any, given: ManyColumns) -> Any:
+    """A frame with many more columns."""
+    stored = {name: _stored(given.column(k)) for k, name in enumerate(given.names)}
+    if isinstance(frame, Mapping):
+        return {**frame, **stored}
+    table = frames.to_pandas(frame)
+    kept = table[[name for name in table.columns if str(name) not in stored]]
+    return pd.concat([kept, pd.DataFrame(stored, index=table.index)], axis=1)
+
+
 def _stored(column: Column) -> Any:
     if isinstance(column, frames.Factor):
         return pd.Categorical.from_codes(column.codes, pd.Index(column.levels), ordered=column.ordered)

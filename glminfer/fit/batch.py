@@ -215,13 +215,13 @@ def estimated(stock: Stock, refit: Refit, control: Control, alone: bool = False)
     begun = beginning(stock, control)
     parts = chunks(stock.rows.whole.X.shape[0], np.arange(stock.count))
     done = one_by_one(lambda which: solved(stock, begun, control, which), parts)
-    whole = _joined(list(progress(done, len(parts), "models")), stock.count)
+    whole = joined(list(progress(done, len(parts), "models")), stock.count)
     out = _estimates(stock, whole)
     singles = ~whole.one_class if alone else ~whole.regular & ~whole.one_class
     return with_singles(stock, out, np.flatnonzero(singles), refit)
 
 
-def _joined(parts: Sequence[Chunk], m: int) -> Chunk:
+def joined(parts: Sequence[Chunk], m: int) -> Chunk:
     """All chunks in one, without padding."""
     names = Chunk.__dataclass_fields__
     if not parts:

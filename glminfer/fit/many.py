@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data import frames
-from glminfer.data.columns import Factor, Masked, factorised, missing
-from glminfer.data.design import Sample, learn_columns
-from glminfer.data.formula import expand
-from glminfer.data.many_columns import ManyColumns, many_columns
+from glminfer.data.columns import Factor, numbers
+from glminfer.data.design import Sample, learn, learn_columns
+from glminfer.data.formula import expand, names_in, parse, written
+from glminfer.data.lexing import tokens
+from glminfer.data.many_columns import ManyColumns, many_columns, with_column, with_columns
 from glminfer.data.outcomes import Outcomes, coded
-from glminfer.data.rows import memory_rows
-from glminfer.errors import DataError, FormulaError, Status, counted
-from glminfer.fit.batch import estimated, with_singles
-from glminfer.fit.narrative import alias_texts
-from glminfer.fit.panels import Candidates, Estimates, FitsRecord, Panel, Stock
-from glminfer.fit.singles import ARGUMENTS, single_fit
-from glminfer.numerics.blocks import Array
-from glminfer.numerics.newton import Control
-from glminfer.numerics.penalties import Firth
-from glminfer.numerics.rank import learn_basis
-
-IF_SEPARATED = "firth_if_separated"
+from glminfer.errors import FormulaError, InputError
+from glminfer.fit.panels import Candidates, FitsRecord
+from glminfer.fit.shelves import Shelf, record
+from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, WholeFormula
 
 
 def fit_many(
@@ -40,127 +32,162 @@ def fit_many(
         )
     given = many_columns(outcomes, data, "outcomes", names)
     options = {name: call[name] for name in ARGUMENTS if name != "event"}
-    sample = learn_columns(f"~ {_expanded(rhs, given, data)}", data, **options, caller=caller)
+    text = expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")  # "." is what is no outcome
+    sample = learn_columns(f"~ {text}", data, **options, caller=caller)
     both = sorted(set(given.names) & sample.design.used)
     if both:
         raise FormulaError(f"{both[0]!r} is an outcome and a covariate: an outcome cannot explain itself.")
-    text = sample.design.formula.text.removeprefix("~ ")
-    call = {**call, "formula": text, "many": given, "env": {**sample.design.scope.env, **(call["env"] or {})}}
     found = coded(given, sample.used, sample.trials, call["event"])
-    return _record("outcome", text, sample, found, None, call)
+    shelf = Shelf(given.names, sample, found, None, OwnOutcome(text, given))
+    return record("outcome", text, [shelf], _with_scope(call, sample))
 
 
-def _expanded(rhs: str, given: ManyColumns, data: Any) -> str:
-    """``.`` stands for the columns that are no outcomes."""
-    return expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")
+def _with_scope(call: dict[str, Any], sample: Sample) -> dict[str, Any]:
+    """The call with every function of the formula at hand, wherever a model is fitted again."""
+    return {**call, "env": {**sample.design.scope.env, **(call["env"] or {})}}
 
 
-def _record(
-    model: str | None,
-    formula: str,
-    sample: Sample,
-    outcomes: Outcomes | None,
-    candidates: Candidates | None,
-    call: dict[str, Any],
+def fit_each(
+    formula: str, data: Any, covariates: Any, names: Any, call: dict[str, Any], caller: Mapping[str, Any]
 ) -> FitsRecord:
-    """Fit all panels."""
-    label, groups = grouped(sample, call["by"], call["data"])
-    names = call["many"].names if model else (sample.design.formula.response,)
-    panels = []
-    for group, part, rows in groups:
-        mine = None if outcomes is None else Outcomes(outcomes.names, outcomes.values[rows])
-        theirs = None if candidates is None else replace(candidates, values=candidates.values[rows])
-        panels.append(_panel(group, names, stocked(part, mine, theirs), call))
-    notes = (*sample.notes, *(f"{name} is aliased in every model: {text}" for name, text in _always(panels).items()))
-    return FitsRecord(formula, tuple(panels), model, label, call["penalty"], notes, call)
+    """One outcome, with each candidate, or each group of them, added to the formula; or in each group of rows."""
+    options = {**{name: call[name] for name in ARGUMENTS}, "caller": caller}
+    if covariates is None:
+        return _by_groups(formula, data, call, options)
+    text = formula if HOLE in formula else f"{formula} + {HOLE}"
+    if HOLE in text.split("~")[0]:
+        raise FormulaError(f"{HOLE} stands for a covariate, and is on the left side of {formula!r}.")
+    sets = _sets(covariates)
+    if sets is not None:
+        members = {name: _members(data, name, some) for name, some in sets.items()}
+        text = _expanded(text, data, [name for some in members.values() for name in some.names])
+        shelves = [_set_shelf(text, data, name, some, options) for name, some in members.items()]
+    else:
+        given = many_columns(covariates, data, "covariates", names)
+        text = _expanded(text, data, given.names)
+        matrix = _matrix(given) if _is_bare(text) else None
+        if matrix is None:
+            shelves = [_one_by_one(text, data, given, k, options) for k in range(len(given.names))]
+        else:
+            shelves = [_candidate_shelf(text, data, given, matrix, options)]
+    return record("covariate", text, shelves, _with_scope(call, shelves[0].sample))
 
 
-def _always(panels: Sequence[Panel]) -> dict[str, str]:
-    """What is aliased in all panels alike."""
-    first, *others = (panel.stock.aliased for panel in panels)
-    return {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+def _expanded(text: str, data: Any, candidates: Sequence[str]) -> str:
+    """``.`` stands for the columns that are no candidates."""
+    return expand(text.replace(HOLE, PLACE), frames.names(data), (*candidates, PLACE)).replace(PLACE, HOLE)
 
 
-def _panel(group: Any, names: tuple[str, ...], stock: Stock, call: Mapping[str, Any]) -> Panel:
-    penalty, control = call["penalty"], call["control"] or Control()
-
-    def refit(k: int) -> Any:
-        return single_fit(stock, names, k, call, None)
-
-    def reduced(k: int) -> Any:
-        return single_fit(stock, names, k, call, penalty if isinstance(penalty, Firth) else Firth())
-
-    alone = isinstance(penalty, Firth)
-    found = estimated(stock, reduced if alone else refit, control, alone)
-    if penalty == IF_SEPARATED:
-        found = _reduced(stock, found, np.flatnonzero(found.status == str(Status.SEPARATED)), reduced)
-    design = stock.sample.design
-    return Panel(group, names, design.columns, dict(design.terms), stock, found)
+def _by_groups(formula: str, data: Any, call: dict[str, Any], options: dict[str, Any]) -> FitsRecord:
+    if call["by"] is None:
+        raise InputError(
+            "logit_each needs to know what each model has of its own: covariates=, or by= for one model per group of "
+            "rows. For one model use gi.logit."
+        )
+    if HOLE in formula:
+        raise FormulaError(f"{formula!r} has a place for a candidate, {HOLE}; give covariates=.")
+    sample = learn(formula, data, **options)
+    shelf = _alone(sample.design.formula.response, sample, WholeFormula(sample.design.formula.text, data))
+    return record(None, sample.design.formula.text, [shelf], _with_scope(call, sample))
 
 
-def _reduced(stock: Stock, found: Estimates, which: NDArray[np.intp], reduced: Any) -> Estimates:
-    """Bias-reduced estimates in place of the separated ones; what separated them is still said."""
-    out = with_singles(stock, found, which, reduced)
-    status = out.status.copy()
-    status[which] = np.where(out.status[which] == str(Status.CONVERGED), str(Status.FIRTH), out.status[which])
-    notes = {**out.notes, **{int(k): found.notes[int(k)] for k in which}}
-    return replace(out, status=status, notes=notes, separated={})
+def _alone(name: str, sample: Sample, recipe: WholeFormula, own: tuple[int, ...] = (), place: str = "") -> Shelf:
+    """A design with one model."""
+    return Shelf((name,), sample, Outcomes((name,), sample.y[:, None]), None, recipe, own, place)
 
 
-def stocked(sample: Sample, outcomes: Outcomes | None, candidates: Candidates | None) -> Stock:
-    """The rows of a panel in working columns."""
-    design, X, constant = sample.design, sample.X, sample.design.constant
-    own = np.empty(0, dtype=np.intp) if candidates is None else candidates.places
-    shared = np.setdiff1d(np.arange(X.shape[1]), own)
-    if own.size:
-        X, constant = np.ascontiguousarray(X[:, shared]), None if constant is None else constant[shared]
-    y = np.zeros(len(X)) if outcomes is not None else sample.y
-    raw = memory_rows(X, y, sample.weights, sample.offset)
-    basis = learn_basis(raw, X.shape[1], constant)
-    aliased = alias_texts(basis.relations, [design.columns[j] for j in shared], X)
-    return Stock(
-        sample, raw.with_X(basis.columns(X)), basis, _mixed(basis.T, shared, own), outcomes, candidates, aliased
-    )
+# candidates ----------------------------------------------------------------------------------------------------------
 
 
-def _mixed(T: Array, shared: NDArray[np.intp], own: NDArray[np.intp]) -> Array:
-    """(p, R): shared columns from Z, own columns as they are."""
-    out = np.zeros((len(shared) + len(own), T.shape[1] + len(own)))
-    out[shared, : T.shape[1]] = T
-    out[own, T.shape[1] + np.arange(len(own))] = 1.0
-    return out
+def _is_bare(text: str) -> bool:
+    """Whether the candidate stands only where a column does, so that its columns are multiples of its values."""
+    factors = [factor for factor in parse(text.replace(HOLE, PLACE)).factors if PLACE in factor]
+    return bool(factors) and all(factor == PLACE for factor in factors)
 
 
-# groups --------------------------------------------------------------------------------------------------------------
+def _matrix(given: ManyColumns) -> NDArray[Any] | None:
+    """All candidates as numbers over the rows of the data, NaN where missing; None when some are labels."""
+    block = given.block()
+    if block is not None:
+        return block.astype(np.int8) if block.dtype.kind == "b" else block
+    columns = [given.column(k) for k in range(len(given.names))]
+    if any(isinstance(column, Factor) for column in columns):
+        return None
+    return np.column_stack([numbers(c, name, name) for c, name in zip(columns, given.names, strict=True)])
 
 
-def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[Any, Sample, NDArray[Any]]]]:
-    """Name of the grouping column, and for each of its values the rows (a sample and positions) that have it."""
-    if by is None:
-        return None, [(None, sample, np.arange(len(sample.used)))]
-    name = by if isinstance(by, str) else str(getattr(by, "name", None) or "group")
-    column = frames.aligned_column(by, data, "by")
-    factor = _factor(column)
-    codes = factor.codes[sample.used]
-    if not (codes >= 0).any():
-        raise DataError(f"by={name!r} is missing in all rows used, so there are no groups.")
-    if (codes < 0).any():
-        gone = int((codes < 0).sum())
-        sample = replace(sample, notes=(*sample.notes, f"{counted(gone, 'row')} left out: {name} is missing there"))
-    within = factor.codes[sample.after_subset]
-    found = []
-    for code in np.unique(codes[codes >= 0]).tolist():
-        rows = np.flatnonzero(codes == code)
-        part = replace(sample.at(rows), n_rows=int((within == code).sum()))
-        found.append((factor.levels[code], part, rows))
-    return name, found
+def _candidate_shelf(
+    text: str, data: Any, given: ManyColumns, matrix: NDArray[Any], options: Mapping[str, Any]
+) -> Shelf:
+    """All candidates beside one design, learned with ones in their place."""
+    sample = learn(text.replace(HOLE, PLACE), with_column(data, PLACE, np.ones(len(matrix))), **options)
+    _refuse_known(given.names, sample)
+    design = sample.design
+    own = [j for term in design.formula.terms if PLACE in term.factors for j in _positions(design.terms[term.name])]
+    candidates = Candidates(matrix[sample.used], np.ascontiguousarray(sample.X[:, own]), np.array(own, dtype=np.intp))
+    return Shelf(given.names, sample, None, candidates, OwnCovariate(text, given), tuple(own), PLACE)
 
 
-def _factor(column: Any) -> Factor:
-    if isinstance(column, Factor):
-        return column
-    values, gone = (column.values, column.mask) if isinstance(column, Masked) else (column, missing(column))
-    made = factorised(values[~gone])
-    codes = np.full(len(values), -1, dtype=np.intp)
-    codes[~gone] = made.codes
-    return Factor(codes, made.levels)
+def _positions(where: slice) -> range:
+    return range(where.start, where.stop)
+
+
+def _refuse_known(names: Sequence[str], sample: Sample) -> None:
+    both = [name for name in names if name in sample.design.used]
+    if both:
+        raise FormulaError(f"{both[0]!r} is a candidate, and the formula has it already. Leave it out of covariates=.")
+
+
+def _one_by_one(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf:
+    """A candidate inside a function, or one of labels: its columns are learned for itself."""
+    name, column = given.names[k], given.column(k)
+    learned = text.replace(HOLE, PLACE)
+    sample = learn(learned, with_column(data, PLACE, column), **options)
+    _refuse_known([name], sample)
+    terms = [term for term in sample.design.formula.terms if any(PLACE in factor for factor in term.factors)]
+    own = tuple(j for term in terms for j in _positions(sample.design.terms[term.name]))
+    whole = data if given.frame is data else with_column(data, name, column)
+    recipe = WholeFormula(text.replace(HOLE, written(name)), whole, learned=False)
+    return _alone(name, sample, recipe, own, PLACE)
+
+
+# groups of candidates ------------------------------------------------------------------------------------------------
+
+
+def _sets(covariates: Any) -> Mapping[str, Any] | None:
+    """Named groups of candidates: a dict whose values hold several columns each."""
+    if not isinstance(covariates, Mapping) or not covariates:
+        return None
+    several = [_is_several(value) for value in covariates.values()]
+    if any(several) and not all(several):
+        raise InputError(
+            "covariates= is a dict in which some entries are one column and others are several; make all of them "
+            "groups, {'area': ['n1', 'n2']}, or all of them columns."
+        )
+    return covariates if all(several) else None
+
+
+def _is_several(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(item, str) for item in value)
+    return hasattr(value, "columns") or np.ndim(value) == 2
+
+
+def _members(data: Any, name: str, members: Any) -> ManyColumns:
+    names = [f"{name}_{j}" for j in range(members.shape[1])] if isinstance(members, np.ndarray) else None
+    return many_columns(members, data, f"covariates[{name!r}]", names)
+
+
+def _set_shelf(text: str, data: Any, name: str, given: ManyColumns, options: Mapping[str, Any]) -> Shelf:
+    """One model with all members of a group in the place of a candidate."""
+    whole = data if given.frame is data else with_columns(data, given)
+    formula = text.replace(HOLE, f"({' + '.join(written(member) for member in given.names)})")
+    sample = learn(formula, whole, **options)
+    inside = set(given.names)
+    terms = [term for term in sample.design.formula.terms if any(_names_one(f, inside) for f in term.factors)]
+    own = tuple(j for term in terms for j in _positions(sample.design.terms[term.name]))
+    return _alone(str(name), sample, WholeFormula(formula, whole), own)
+
+
+def _names_one(factor: str, members: set[str]) -> bool:
+    return bool(names_in(tokens(factor)) & members)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.rows import MemoryRows
 from glminfer.errors import InputError, Status
 from glminfer.fit.records import FitRecord, Space
 from glminfer.fit.single import Method, climb
@@ -19,19 +20,22 @@ from glminfer.fit.starts import flat_start
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.families import Family
-from glminfer.numerics.newton import Control, maximise, newton_step
-from glminfer.numerics.objectives import Likelihood
+from glminfer.numerics.newton import Control, Objective, Solution, Spaces, maximise, newton_step
+from glminfer.numerics.objectives import Likelihood, bias_reduction
+from glminfer.numerics.penalties import NO_PROGRESS, AnyPenalty, unhurried
 from glminfer.numerics.threads import one_blas_thread
+
+_SAME = 1e-9  # of the squared norm of a column: what may be left of a combination of others
 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """The maximum of the likelihood over an affine subspace.
+    """The maximum of the likelihood, or of the penalised likelihood, over an affine subspace.
 
     Attributes
     ----------
     loglik : float
-        Without binomial coefficients; the supremum where it is not attained.
+        Log-likelihood there, without binomial coefficients; the supremum where it is not attained.
     coef : (r,)
         Working coefficients of the whole space (their finite part under separation).
     rank : int
@@ -39,6 +43,8 @@ class Nested:
     status : Status
     separated : (n,) bool or None
         Rows fitted exactly in the limit: they carry neither score nor information.
+    penalty : float
+        What a penalised log-likelihood adds there (54).
     """
 
     loglik: float
@@ -46,6 +52,12 @@ class Nested:
     rank: int
     status: Status
     separated: NDArray[np.bool_] | None = None
+    penalty: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """What was maximised, and is compared."""
+        return self.loglik + self.penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +75,8 @@ class Stage:
         Information near it: what "nearest" means.
     scale : (r,)
         Sizes of the working columns.
+    penalty : a penalty or None
+        Whose penalised likelihood is maximised; None is the likelihood.
     """
 
     space: Space
@@ -71,6 +85,23 @@ class Stage:
     estimate: Array
     metric: Array
     scale: Array
+    penalty: AnyPenalty | None = None
+
+    def objective(self, within: Spaces = None) -> Objective:
+        """What is maximised; a penalty is that of the models whose columns span the subspaces ``within`` (54)."""
+        rows = self.space.rows
+        if self.penalty is None:
+            return Likelihood(rows, self.family)
+        return bias_reduction(rows, self.family, len(self.estimate), within)
+
+    def maximise(
+        self, start: Array, control: Control, spaces: Spaces, within: Spaces = None, patient: bool = False
+    ) -> Solution:
+        """Climb from ``start`` (m, r) along the subspaces."""
+        objective = self.objective(within)
+        if self.penalty is None:
+            return maximise(objective, start, control, patient=patient, spaces=spaces)
+        return maximise(objective, start, unhurried(control), patient=True, spaces=spaces, no_progress=NO_PROGRESS)
 
 
 def stage_of(fit: FitRecord) -> Stage:
@@ -78,19 +109,24 @@ def stage_of(fit: FitRecord) -> Stage:
     fit.with_rows()
     assert fit.space is not None
     if fit.recession is None:
-        return stage(fit.space, fit.family, fit.control, fit.working, fit.information)
+        return stage(fit.space, fit.family, fit.control, fit.working, fit.information, fit.penalty)
     return stage(fit.space, fit.family, fit.control)
 
 
 def stage(
-    space: Space, family: Family, control: Control, estimate: Array | None = None, metric: Array | None = None
+    space: Space,
+    family: Family,
+    control: Control,
+    estimate: Array | None = None,
+    metric: Array | None = None,
+    penalty: AnyPenalty | None = None,
 ) -> Stage:
     """A stage; without an estimate it starts at zero, in the metric of the columns themselves."""
     if estimate is None or metric is None:
         estimate, metric = np.zeros(space.basis.rank), space.rows.sum(kernels.column_products)
     sizes = np.sqrt(np.diagonal(metric))
     plain = Control(tol=control.tol, max_halvings=control.max_halvings)
-    return Stage(space, family, plain, estimate, metric, np.where(sizes > 0, sizes, 1.0))
+    return Stage(space, family, plain, estimate, metric, np.where(sizes > 0, sizes, 1.0), penalty)
 
 
 def span(where: Stage, columns: NDArray[np.intp] | Sequence[int]) -> Array:
@@ -108,6 +144,18 @@ def independent(where: Stage, directions: Array) -> Array:
     return np.asarray(left[:, singular > 1e-8 * singular.max(initial=0.0)] / where.scale[:, None])
 
 
+def combinations(rows: MemoryRows, others: Array) -> Array | None:
+    """Coefficients (r, k) that make other columns (n, k) of those of the rows; None when a column is no combination."""
+    r = rows.whole.X.shape[1]
+    products = rows.with_X(np.hstack([rows.whole.X, others])).sum(kernels.column_products)
+    factored = linalg.factor(products[:r, :r])
+    if factored is None:
+        return None
+    found, size = linalg.solve(factored, products[:r, r:]), np.diagonal(products)[r:]
+    left = size - np.einsum("rk,rk->k", products[:r, r:], found)
+    return found if (left <= _SAME * size).all() else None
+
+
 def complement(where: Stage, functionals: Array) -> Array:
     """Basis (r, r - q) of the directions that leave q functionals (q, r) of the working coefficients unchanged."""
     _, _, right = np.linalg.svd(functionals / where.scale, full_matrices=True)
@@ -115,12 +163,23 @@ def complement(where: Stage, functionals: Array) -> Array:
 
 
 def refuse_penalised(fit: FitRecord, what: str) -> None:
-    """Likelihood-based comparisons are of maximum-likelihood fits that reached their maximum."""
+    """Refuse what is known of maximum-likelihood fits only, and fits that did not reach their maximum."""
     if fit.penalty is not None:
         raise InputError(
             f"{what} compares maxima of the likelihood, and this fit is penalised ({fit.penalty.name}); refit without "
-            "penalty=, or use the Wald statements of tidy()."
+            "penalty=, or use the statements of tidy()."
         )
+    _refuse_unfinished(fit, what)
+
+
+def refuse_without_likelihood(fit: FitRecord, what: str) -> None:
+    """Refuse to compare maxima where the fit is the maximum of no likelihood, penalised or not."""
+    if fit.penalty is not None and (why := fit.penalty.no_likelihood(fit.family.link)):
+        raise InputError(f"{what} compares maxima of a likelihood, and {why}")
+    _refuse_unfinished(fit, what)
+
+
+def _refuse_unfinished(fit: FitRecord, what: str) -> None:
     if fit.status is Status.LIMIT:
         raise InputError(
             f"{what} compares maxima of the likelihood, and this fit stopped before its maximum; see fit.trace, and "
@@ -128,18 +187,28 @@ def refuse_penalised(fit: FitRecord, what: str) -> None:
         )
 
 
-def nested_fits(where: Stage, spaces: Sequence[Array], at: Array | None = None) -> list[Nested]:
-    """Maximise the likelihood over each subspace (plus the points ``at`` (m, r)), as one batch."""
+def whole(fit: FitRecord) -> Nested:
+    """The fit itself, as the largest of its nested models."""
+    penalty = 0.0 if fit.penalty is None else 0.5 * float(linalg.inverses(fit.information[None])[1][0])
+    return Nested(fit.loglik - fit.count_constant, fit.working, fit.rank, fit.status, fit.separated_rows, penalty)
+
+
+def nested_fits(where: Stage, spaces: Sequence[Array], at: Array | None = None, within: Spaces = None) -> list[Nested]:
+    """Maximise over each subspace (plus the points ``at`` (m, r)), as one batch.
+
+    A penalised likelihood is that of the subspace ``within`` which contains the one that is maximised over; by default
+    of the whole space. The likelihood is the same within all of them.
+    """
     if not spaces:
         return []
     points = np.zeros((len(spaces), len(where.scale))) if at is None else at
     with one_blas_thread():
-        return _batch(where, spaces, points)
+        return _batch(where, spaces, points) if where.penalty is None else _penalised(where, spaces, points, within)
 
 
 def _batch(where: Stage, spaces: Sequence[Array], points: Array) -> list[Nested]:
     start = np.array([_start(where, B, point) for B, point in zip(spaces, points, strict=True)])
-    solution = maximise(Likelihood(where.space.rows, where.family), start, where.control, spaces=spaces)
+    solution = where.maximise(start, where.control, spaces)
     sure = _certified(where, solution.coef, solution.terms, spaces)
     found = []
     for k, B in enumerate(spaces):
@@ -148,6 +217,18 @@ def _batch(where: Stage, spaces: Sequence[Array], points: Array) -> list[Nested]
         else:
             found.append(alone(where, B, points[k], solution.coef[k]))
     return found
+
+
+def _penalised(where: Stage, spaces: Sequence[Array], points: Array, within: Spaces) -> list[Nested]:
+    """The same for a penalised likelihood, whose maximum exists whatever the data."""
+    start = np.array([_start(where, B, point) for B, point in zip(spaces, points, strict=True)])
+    solution = where.maximise(start, where.control, spaces, within)
+    loglik = Likelihood(where.space.rows, where.family)(solution.coef).loglik
+    added = solution.terms.loglik - loglik
+    return [
+        Nested(float(loglik[k]), solution.coef[k], B.shape[1], solution.status[k], None, float(added[k]))
+        for k, B in enumerate(spaces)
+    ]
 
 
 def _start(where: Stage, B: Array, point: Array) -> Array:

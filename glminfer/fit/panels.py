@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,13 @@ class Candidates:
         return values[:, None, :] * self.factors[:, :, None], known
 
 
+class Recipe(Protocol):
+    """How one model of a panel becomes a single fit."""
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> tuple[Sample, dict[str, Any]]:
+        """The rows of the model, and the arguments that fit it by itself."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stock:
     """The rows of a panel and what its m models are made of.
@@ -67,6 +74,8 @@ class Stock:
     candidates : Candidates or None
     aliased : dict
         Columns that are redundant among those all models share, and the relation.
+    recipe : Recipe
+        How one of the models is fitted by itself.
     """
 
     sample: Sample
@@ -76,6 +85,7 @@ class Stock:
     outcomes: Outcomes | None
     candidates: Candidates | None
     aliased: Mapping[str, str]
+    recipe: Recipe
 
     @property
     def count(self) -> int:
@@ -178,8 +188,10 @@ class Panel:
         The outcome or covariate of each model; the outcome of the formula when groups are all that differs.
     columns : tuple of str
         Names of the coefficients; ``{x}`` stands for the name of a candidate.
+    roles : tuple of str
+        What each coefficient is in every model; ``{x}`` for all columns of a group of candidates.
     terms : dict
-        Term name to slice of columns, likewise.
+        Term name to positions of its columns; ``{x}`` stands for a candidate or a group of them.
     stock : Stock
     found : Estimates
     """
@@ -187,7 +199,8 @@ class Panel:
     group: Any
     names: tuple[str, ...]
     columns: tuple[str, ...]
-    terms: Mapping[str, slice]
+    roles: tuple[str, ...]
+    terms: Mapping[str, tuple[int, ...]]
     stock: Stock
     found: Estimates
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from glminfer.data import frames
 from glminfer.data.design import Sample, learn
 from glminfer.data.formula import parse, written
 from glminfer.data.many_columns import ManyColumns, with_column
-from glminfer.data.response import ResponseSpec, learn_response
+from glminfer.data.response import learn_response
 from glminfer.errors import counted
 from glminfer.fit.panels import FitsRecord, Panel, Stock
 from glminfer.fit.records import FitRecord
@@ -22,29 +22,27 @@ from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 
 HOLE = "{x}"  # where the name of a candidate stands in a formula
+PLACE = "candidate_in_turn"  # the column that stands for each candidate while a design is learned
 ARGUMENTS = ("weights", "trials", "offset", "subset", "missing", "event", "env")
+Single = tuple[Sample, dict[str, Any]]  # the rows of one model, and the arguments that fit it by itself
 
 
 def refitted(fits: FitsRecord, panel: Panel, k: int) -> FitRecord:
     """Model k of a panel of some fits as a single fit, penalised where it is there."""
     reduced = panel.found.firth[k]
     penalty = (fits.penalty if isinstance(fits.penalty, Firth) else Firth()) if reduced else None
-    return single_fit(panel.stock, panel.names, k, fits.call, penalty)
+    return single_fit(panel.stock, panel.names[k], k, fits.call, penalty)
 
 
-def single_fit(
-    stock: Stock, names: tuple[str, ...], k: int, call: Mapping[str, Any], penalty: Firth | None
-) -> FitRecord:
+def single_fit(stock: Stock, name: str, k: int, call: Mapping[str, Any], penalty: Firth | None) -> FitRecord:
     """Model k of a panel, fitted by itself."""
     control = call["control"] or Control()
-    make = _with_candidate if stock.outcomes is None else _with_outcome
-    sample, told = make(stock, names[k], k, call)
+    sample, told = stock.recipe.single(stock, name, k, call)
     how = {"link": "logit", "solver": "newton", "control": control, "penalty": penalty}
     return fit_single(sample, Method(control=control, penalty=penalty), {**told, **how})
 
 
 def _call(call: Mapping[str, Any], formula: str, data: Any, sample: Sample) -> dict[str, Any]:
-    """The arguments of a call that fits the same by itself."""
     options = {name: call[name] for name in ARGUMENTS}
     if call["by"] is not None:
         mask = np.zeros(sample.n_given, dtype=bool)
@@ -54,7 +52,7 @@ def _call(call: Mapping[str, Any], formula: str, data: Any, sample: Sample) -> d
 
 
 def _known_only(sample: Sample, known: NDArray[np.bool_] | None, name: str) -> Sample:
-    """Without the rows in which the model's own column is missing."""
+    """Without the rows in which the model's own column is missing (88)."""
     if known is None:
         return sample
     gone = int((~known).sum())
@@ -63,51 +61,86 @@ def _known_only(sample: Sample, known: NDArray[np.bool_] | None, name: str) -> S
     return replace(kept, notes=(*sample.notes, note), dropped={**sample.dropped, name: gone})
 
 
-def _with_outcome(stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> tuple[Sample, dict[str, Any]]:
-    assert stock.outcomes is not None
-    given: ManyColumns | None = call["many"]
-    if given is None:  # the outcome of the formula itself: groups are all that differs
-        return _with_group_outcome(stock, call)
-    y, known = stock.outcomes.take(np.array([k]))
-    sample = _known_only(replace(stock.sample, y=y[:, 0]), None if known is None else known[:, 0], name)
-    column = given.column(given.names.index(name))
-    formula = f"{written(name)} ~ {call['formula']}"
-    spec = _response(sample, written(name), name, column, call["event"])
-    design = sample.design
-    parsed = replace(parse(formula), terms=design.formula.terms, offsets=design.formula.offsets)
-    design = replace(design, formula=parsed, response=spec, left={parsed.pieces[0]: ()}, used=design.used | {name})
-    columns = replace(sample.columns, data={**sample.columns.data, name: column})
-    data = call["data"] if given.frame is call["data"] else with_column(call["data"], name, column)
-    return replace(sample, design=design, columns=columns), _call(call, formula, data, sample)
-
-
-def _response(sample: Sample, text: str, name: str, column: Any, event: Any) -> ResponseSpec:
-    values = [(name, frames.pick(column, sample.used))]
-    return learn_response(text, values, trials=sample.trials, event=event, weights=sample.weights)[0]
-
-
-def _with_group_outcome(stock: Stock, call: Mapping[str, Any]) -> tuple[Sample, dict[str, Any]]:
-    sample = stock.sample
-    return sample, _call(call, call["formula"], call["data"], sample)
-
-
-def _with_candidate(stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> tuple[Sample, dict[str, Any]]:
-    """The design is learned with the candidate's missing values filled, so that what all models share is the same."""
-    assert stock.candidates is not None
-    given: ManyColumns = call["many"]
-    column = given.column(given.names.index(name))
-    formula = call["formula"].replace(HOLE, written(name))
-    data = call["data"] if given.frame is call["data"] else with_column(call["data"], name, column)
-    filled = with_column(call["data"], name, _filled(column))
+def _relearned(stock: Stock, formula: str, data: Any, call: Mapping[str, Any]) -> Sample:
+    """The design of another formula on the rows of a panel."""
     options = {key: call[key] for key in ARGUMENTS}
     options["env"] = {**stock.sample.design.scope.env, **(call["env"] or {})}
-    sample = learn(formula, filled, **options)
+    sample = learn(formula, data, **options)
     places = np.searchsorted(sample.used, stock.sample.used)
-    sample = replace(sample.at(places), n_rows=stock.sample.n_rows, notes=stock.sample.notes)
-    sample = _known_only(sample, stock.known(k), name)
-    columns = replace(sample.columns, data={**sample.columns.data, name: column})
-    return replace(sample, columns=columns), _call(call, formula, data, sample)
+    return replace(sample.at(places), n_rows=stock.sample.n_rows, notes=stock.sample.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOutcome:
+    """Each model has an outcome of its own beside a right side."""
+
+    rhs: str
+    given: ManyColumns
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
+        """The shared design with the outcome on the left."""
+        assert stock.outcomes is not None
+        y, known = stock.outcomes.take(np.array([k]))
+        sample = _known_only(replace(stock.sample, y=y[:, 0]), None if known is None else known[:, 0], name)
+        column = self.given.column(k)
+        text = written(name)
+        values = [(name, frames.pick(column, sample.used))]
+        told = {"trials": sample.trials, "event": call["event"], "weights": sample.weights}
+        spec = learn_response(text, values, **told)[0]
+        formula, design = f"{text} ~ {self.rhs}", sample.design
+        parsed = replace(parse(formula), terms=design.formula.terms, offsets=design.formula.offsets)
+        used = design.used | {name}
+        design = replace(design, formula=parsed, response=spec, left={parsed.pieces[0]: ()}, used=used)
+        columns = replace(sample.columns, data={**sample.columns.data, name: column})
+        data = call["data"] if self.given.frame is call["data"] else with_column(call["data"], name, column)
+        return replace(sample, design=design, columns=columns), _call(call, formula, data, sample)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCovariate:
+    """Each model has a covariate of its own in a formula."""
+
+    formula: str
+    given: ManyColumns
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
+        """Learned with the candidate's missing values filled, so that what all models share is the same in each."""
+        column = self.given.column(k)
+        numbers = column.astype(np.float64) if isinstance(column, np.ndarray) and column.dtype == bool else column
+        same = self.given.frame is call["data"] and numbers is column
+        formula = self.formula.replace(HOLE, written(name))
+        data = call["data"] if same else with_column(call["data"], name, numbers)
+        sample = _relearned(stock, formula, with_column(call["data"], name, _filled(numbers)), call)
+        sample = _known_only(sample, stock.known(k), name)
+        columns = replace(sample.columns, data={**sample.columns.data, name: numbers})
+        return replace(sample, columns=columns), _call(call, formula, data, sample)
 
 
 def _filled(column: Any) -> Any:
-    return np.where(frames.missing(column), 0, column) if frames.any_missing(column) else column
+    if not frames.any_missing(column):
+        return column
+    values = column.values if isinstance(column, frames.Masked) else column
+    return np.where(frames.missing(column), 0, values)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFormula:
+    """One model with a formula of its own.
+
+    Attributes
+    ----------
+    formula : str
+    data : frame
+        Where its columns are.
+    learned : bool
+        Whether the panel's design was learned from this very formula.
+    """
+
+    formula: str
+    data: Any
+    learned: bool = True
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:  # noqa: ARG002
+        """The formula on the rows of the panel."""
+        sample = stock.sample if self.learned else _relearned(stock, self.formula, self.data, call)
+        return sample, _call(call, self.formula, self.data, sample)

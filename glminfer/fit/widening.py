@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,9 +73,9 @@ def _stage(fit: FitRecord, sample: Sample) -> Stage:
     rows = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
     basis = learn_basis(rows, len(sample.design.columns), sample.design.constant)
     space = Space(rows.with_X(basis.columns(sample.X)), basis)
-    blank = stage(space, fit.family, fit.control)
+    blank = stage(space, fit.family, fit.control, penalty=fit.penalty)
     known = [name in fit.columns for name in sample.design.columns]
     linear = [fit.linear[fit.columns.index(n)] if k else 0.0 for n, k in zip(sample.design.columns, known, strict=True)]
     if sum(known) < len(fit.columns) or fit.recession is not None:
         return blank
-    return stage(space, fit.family, fit.control, space.coordinates() @ np.array(linear), blank.metric)
+    return replace(blank, estimate=space.coordinates() @ np.array(linear))

@@ -11,19 +11,29 @@ import numpy as np
 import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, one_of
-from glminfer.fit.nested import Nested, Stage, independent, nested_fits, refuse_penalised, span, stage_of
+from glminfer.fit.nested import (
+    Nested,
+    Stage,
+    independent,
+    nested_fits,
+    refuse_penalised,
+    refuse_without_likelihood,
+    span,
+    stage_of,
+    whole,
+)
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
-from glminfer.inference.deviance_wald import heading, wald_rows
+from glminfer.inference.deviance_wald import heading, ratio_tests, wald_rows
 from glminfer.inference.likelihood import (
     Comparison,
     Meat,
     check_comparable,
     ratio,
+    ratio_of_fits,
     score_comparison,
     score_meat,
     variance_lines,
-    whole,
 )
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
@@ -31,6 +41,7 @@ from glminfer.numerics.blocks import Array
 
 TYPES = {"1": "I", "2": "II", "3": "III"}
 TESTS = ("LR", "wald", "score")
+_REFUSALS = {"LR": refuse_without_likelihood, "score": refuse_penalised}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,8 @@ def anova(
         that contain it. III: each term dropped from the whole model on sum-coded columns, whatever coding the fit
         has (the centring of numeric columns in interactions still matters).
     test : {"LR", "wald", "score"}
-        Likelihood ratio, Wald or Rao's score.
+        Likelihood ratio, Wald or Rao's score. Of a fit with ``penalty=gi.Firth()`` "LR" compares the maxima of the
+        penalised likelihood of the larger model of each row (55); the other is held in it.
     cov, cluster
         Covariance of Wald and score tests (see ``vcov``); likelihood ratios take "model" only.
 
@@ -75,7 +87,7 @@ def anova(
     Raises
     ------
     InputError
-        If fits use different rows, outcomes or links, or are penalised.
+        If fits use different rows, outcomes, links or penalties, or have no likelihood to compare.
 
     References
     ----------
@@ -93,13 +105,13 @@ def anova(
     one_of(test, TESTS, "test")
     if others:
         return _chain([fit, *others], test)
-    refuse_penalised(fit, "anova")
     if test == "LR" and (cov != "model" or cluster is not None):
         raise InputError(
             "A likelihood ratio has no robust form; use test='wald' or test='score' with cov= or cluster=."
         )
     if test == "wald":
         return wald_rows(fit, kind, cov, cluster)
+    _REFUSALS[test](fit, f"anova(test={test!r})")
     table = _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
     variance = variance_lines(fit, cov, cluster) if test == "score" else []
     return headed(table, [*heading(fit, kind, test), *variance])
@@ -108,13 +120,14 @@ def anova(
 def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:
     where = stage_of(fit)
     pairs = PAIRS[kind](fit, where)
-    smalls = nested_fits(where, [pair.small for pair in pairs])
+    everything = np.eye(fit.rank)
+    within = [everything if pair.large is None else pair.large for pair in pairs]
+    smalls = nested_fits(where, [pair.small for pair in pairs], within=within)
     larges = _larges(fit, where, pairs)
     if test == "score":
-        everything = np.eye(fit.rank)
         found = [
-            score_comparison(where, small, (pair.small, everything if pair.large is None else pair.large), meat)
-            for pair, small in zip(pairs, smalls, strict=True)
+            score_comparison(where, small, (pair.small, large), meat)
+            for pair, large, small in zip(pairs, within, smalls, strict=True)
         ]
     else:
         found = [ratio(small, large) for small, large in zip(smalls, larges, strict=True)]
@@ -125,7 +138,7 @@ def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFr
 def _larges(fit: FitRecord, where: Stage, pairs: Sequence[Pair]) -> list[Nested]:
     """The larger model of each pair; the fit itself is not fitted again."""
     own = [pair.large for pair in pairs if pair.large is not None]
-    found = iter(nested_fits(where, own))
+    found = iter(nested_fits(where, own, within=own))
     return [whole(fit) if pair.large is None else next(found) for pair in pairs]
 
 
@@ -185,7 +198,7 @@ def _chain(fits: Sequence[FitRecord], test: str) -> Table:
     if test != "LR":
         raise InputError(f"Several fits are compared by test='LR'; test={test!r} belongs to the terms of one fit.")
     rows = [_chain_row(None, fits[0]), *(_chain_row(a, b) for a, b in pairwise(fits))]
-    title = "Analysis of deviance: each model against the one before it, likelihood-ratio tests, χ² reference"
+    title = f"Analysis of deviance: each model against the one before it, {ratio_tests(fits[0])}, χ² reference"
     return headed(pd.DataFrame(rows), [title])
 
 
@@ -194,5 +207,5 @@ def _chain_row(before: FitRecord | None, fit: FitRecord) -> dict[str, Any]:
     if before is None or before.rank == fit.rank:
         return {**row, "df": np.nan, "statistic": np.nan, "p_value": np.nan}
     larger, smaller = (fit, before) if fit.rank > before.rank else (before, fit)
-    found = Comparison(max(smaller.deviance - larger.deviance, 0.0), larger.rank - smaller.rank)
+    found = ratio_of_fits(smaller, larger)
     return {**row, "df": float(found.df), "statistic": found.statistic, "p_value": found.p_value}

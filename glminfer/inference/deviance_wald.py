@@ -40,7 +40,18 @@ _KINDS = {
     "II": "each term added to the model without the terms that contain it",
     "III": "each term dropped from the whole model, on sum-coded columns",
 }
-_TESTS = {"LR": "likelihood-ratio tests", "score": "score tests", "wald": "Wald tests"}
+
+
+def ratio_tests(fit: FitRecord) -> str:
+    """What likelihood-ratio tests of this fit, and of others like it, are called."""
+    if fit.penalty is None:
+        return "likelihood-ratio tests"
+    return "penalised likelihood-ratio tests (Jeffreys prior of the larger model)"
+
+
+def test_names(fit: FitRecord) -> dict[str, str]:
+    """The tests by their short names."""
+    return {"LR": ratio_tests(fit), "score": "score tests", "wald": "Wald tests"}
 
 
 def heading(fit: FitRecord, kind: str, test: str, reference: str = "χ² reference") -> list[str]:
@@ -48,7 +59,7 @@ def heading(fit: FitRecord, kind: str, test: str, reference: str = "χ² referen
     lines = [
         f"Analysis of deviance, type {kind}: {_KINDS[kind]}",
         f"Model: {fit.design.formula.text}",
-        f"Tests: {_TESTS[test]}, {reference}",
+        f"Tests: {test_names(fit)[test]}, {reference}",
     ]
     numeric = [
         t for t in fit.design.formula.terms if len(t.factors) > 1 and any(_is_numeric(fit, f) for f in t.factors)

@@ -12,7 +12,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.errors import InputError, checked_keywords, one_of
-from glminfer.fit.nested import Nested, Stage, nested_fits, refuse_penalised, span, stage_of
+from glminfer.fit.nested import (
+    Nested,
+    Stage,
+    combinations,
+    independent,
+    nested_fits,
+    refuse_penalised,
+    refuse_without_likelihood,
+    span,
+    stage_of,
+    whole,
+)
 from glminfer.fit.records import FitRecord
 from glminfer.fit.widening import widened
 from glminfer.inference import terms as term_names
@@ -24,6 +35,11 @@ from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.objectives import Likelihood
 
 _FEW = 10  # clusters
+_TITLES = {
+    "LR": "Likelihood-ratio test, χ² reference",
+    "penalised LR": "Penalised likelihood-ratio test, χ² reference",
+    "score": "Score test (Rao), χ² reference",
+}
 Meat = Callable[[Stage, Nested, Array], Array]
 
 
@@ -41,19 +57,16 @@ class Comparison:
 
 
 def ratio(small: Nested, large: Nested) -> Comparison:
-    """Twice the log-likelihood gained; NaN when no column is gained."""
+    """Twice the log-likelihood, or penalised log-likelihood, gained; NaN when no column is gained."""
     df = large.rank - small.rank
-    return Comparison(max(2 * (large.loglik - small.loglik), 0.0) if df else float("nan"), df)
-
-
-def whole(fit: FitRecord) -> Nested:
-    """The fit itself, as the largest of its nested models."""
-    return Nested(fit.loglik - fit.count_constant, fit.working, fit.rank, fit.status, fit.separated_rows)
+    return Comparison(max(2 * (large.height - small.height), 0.0) if df else float("nan"), df)
 
 
 @checked_keywords
 def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> Table:
     """Do these terms improve the fit? The likelihood-ratio test 2(ℓ₁ - ℓ₀) ~ χ²(df) (50).
+
+    Of fits with ``penalty=gi.Firth()`` it compares maxima of the penalised likelihood of the larger model (55).
 
     Parameters
     ----------
@@ -69,11 +82,11 @@ def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> 
     Raises
     ------
     InputError
-        If the fits differ in rows, outcome, weights, offset or link, or are penalised.
+        If the fits differ in rows, outcome, weights, offset, link or penalty, or have no likelihood to compare.
 
     References
     ----------
-    Wilks (1938), Ann. Math. Stat. 9.
+    Wilks (1938), Ann. Math. Stat. 9; Heinze & Schemper (2002), Stat. Med. 21, for the penalised likelihood.
 
     Examples
     --------
@@ -83,14 +96,14 @@ def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> 
     >>> int(fit.lr_test("contrast_left + contrast_right").df[0])
     2
     """
-    refuse_penalised(fit, "lr_test")
+    refuse_without_likelihood(fit, "lr_test")
     if isinstance(other_or_terms, FitRecord):
         return _compared(fit, other_or_terms)
     dropped = term_names.chosen(fit, other_or_terms)
     where = stage_of(fit)
     small = nested_fits(where, [span(where, term_names.columns_without(fit, dropped))])[0]
     found = ratio(small, whole(fit))
-    return _one_row(f"{' = '.join(dropped)} = 0", found, "LR", [f"Model: {fit.design.formula.text}"])
+    return _ratio_row(fit, f"{' = '.join(dropped)} = 0", found, [f"Model: {fit.design.formula.text}"])
 
 
 def _compared(fit: FitRecord, other: FitRecord) -> Table:
@@ -101,12 +114,36 @@ def _compared(fit: FitRecord, other: FitRecord) -> Table:
             f"Both models have {small.rank} estimable coefficients, so neither is nested in the other: "
             f"{small.design.formula.text!r} and {large.design.formula.text!r}. Compare them by AIC (fit.aic)."
         )
-    found = Comparison(max(2 * (large.loglik - small.loglik), 0.0), large.rank - small.rank)
     formulas = [f"Model 0: {small.design.formula.text}", f"Model 1: {large.design.formula.text}"]
-    return _one_row(f"{small.design.formula.text} in {large.design.formula.text}", found, "LR", formulas)
+    hypothesis = f"{small.design.formula.text} in {large.design.formula.text}"
+    return _ratio_row(fit, hypothesis, ratio_of_fits(small, large), formulas)
 
 
-_TITLES = {"LR": "Likelihood-ratio test, χ² reference", "score": "Score test (Rao), χ² reference"}
+def ratio_of_fits(small: FitRecord, large: FitRecord) -> Comparison:
+    """The likelihood ratio of two comparable fits; of penalised ones under the penalty of the larger (55)."""
+    if large.penalty is None:
+        return ratio(whole(small), whole(large))
+    where = stage_of(large)
+    return ratio(nested_fits(where, [_inside(small, large, where)])[0], whole(large))
+
+
+def _inside(small: FitRecord, large: FitRecord, where: Stage) -> Array:
+    """Basis of a fit's columns in the working coordinates of a larger one."""
+    assert small.space is not None
+    found = combinations(where.space.rows, small.space.rows.whole.X)
+    if found is None:
+        raise InputError(
+            f"{small.design.formula.text!r} is not nested in {large.design.formula.text!r}: some of its columns are no "
+            "combination of the other's, and penalised likelihoods are compared within one model only. Compare each "
+            "with a model that contains both."
+        )
+    return independent(where, found)
+
+
+def _ratio_row(fit: FitRecord, hypothesis: str, found: Comparison, heading: list[str]) -> Table:
+    if fit.penalty is None:
+        return _one_row(hypothesis, found, "LR", heading)
+    return _one_row(hypothesis, found, "penalised LR", [*heading, "Penalty: Jeffreys prior of the larger model"])
 
 
 def _one_row(hypothesis: str, found: Comparison, test: str, heading: Sequence[str]) -> Table:
@@ -115,14 +152,23 @@ def _one_row(hypothesis: str, found: Comparison, test: str, heading: Sequence[st
 
 
 def check_comparable(fits: Sequence[FitRecord]) -> None:
-    """Refuse to compare fits of different rows, outcomes, weights, offsets or links, and penalised fits."""
+    """Refuse to compare fits of different rows, outcomes, weights, offsets, links or penalties."""
     first = fits[0]
     for fit in fits:
-        refuse_penalised(fit, "A comparison of fits")
+        refuse_without_likelihood(fit, "A comparison of fits")
     for other in fits[1:]:
+        if first.penalty != other.penalty:
+            raise InputError(
+                f"The fits have different penalties, {_penalty(first)} and {_penalty(other)}, so their likelihoods "
+                "cannot be compared. Refit them with the same one."
+            )
         if first.family.link != other.family.link:
             raise InputError(f"The fits have different links, {first.family.link} and {other.family.link}.")
         _check_rows(first, other)
+
+
+def _penalty(fit: FitRecord) -> str:
+    return "none" if fit.penalty is None else f"gi.{fit.penalty!r}"
 
 
 def _check_rows(first: FitRecord, other: FitRecord) -> None:

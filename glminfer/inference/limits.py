@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords
-from glminfer.fit.nested import complement, nested_fits, refuse_penalised
+from glminfer.fit.nested import complement, nested_fits, refuse_penalised, refuse_without_likelihood
 from glminfer.fit.records import FitRecord
 from glminfer.inference.distributions import critical
 from glminfer.inference.estimable import refuse_lost
@@ -22,7 +22,8 @@ _CURVE_POINTS = 21
 
 def limits(fit: FitRecord, method: str, level: float, columns: Sequence[int]) -> tuple[Array, Array]:
     """Lower and upper ends of the coefficients of some columns; ±inf where there is no end, NaN where aliased."""
-    refuse_penalised(fit, f"confint(method={method!r})")
+    refuse = refuse_without_likelihood if method == "profile" else refuse_penalised
+    refuse(fit, f"confint(method={method!r})")
     target = float(critical(level, np.array(np.inf)))
     low, high = np.full((2, len(fit.columns)), np.nan)
     finite = [j for j in columns if fit.finite[j]]
@@ -87,14 +88,14 @@ def profile(fit: FitRecord, term: str) -> pd.DataFrame:
     points = where.estimate + np.outer((values - centre) / (functional @ tangent), tangent)
     space = complement(where, functional[None])
     held = nested_fits(where, [space] * len(values), points)
-    lost = np.maximum(2 * (max(h.loglik for h in held) - np.array([h.loglik for h in held])), 0.0)
+    lost = np.maximum(2 * (max(h.height for h in held) - np.array([h.height for h in held])), 0.0)
     zeta = np.sign(values - centre) * np.sqrt(lost)
     return pd.DataFrame({"value": values + shift, "zeta": zeta, "deviance": fit.deviance + lost})
 
 
 def profile_ends(fit: FitRecord, term: str, level: float) -> tuple[float, float]:
     """The profile interval of a coefficient or linear combination with a finite estimate."""
-    refuse_penalised(fit, "profile")
+    refuse_without_likelihood(fit, "profile")
     functional, shift = _functional(fit, term)
     target = float(critical(level, np.array(np.inf)))
     low, high = both_ends(fit, functional[None], target, ROOTS["profile"])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from glminfer.data.sessions import Sessions, sessions
@@ -20,10 +19,8 @@ from glminfer.inference.rearranged import Statistics
 from glminfer.inference.schemes import SCHEMES, Moves, Plan, Scheme
 from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
-from glminfer.numerics.permutations import reached
 from glminfer.numerics.threads import one_blas_thread
 
-_LEVEL = 0.05  # a table says when no p-value can be smaller than this
 _TITLES = {"score": "score statistic", "LR": "likelihood ratio"}
 
 
@@ -211,7 +208,7 @@ def _prepared(fit: FitRecord, asked: Request, terms: list[str], found: Sessions)
     """The plan, what computes its statistics, how many arrangements at once, and df."""
     if asked.scheme.name == "sign_flip":
         part = rearranged.tested_part(fit, terms, found.rows)
-        return schemes.Signs(found.count), rearranged.flip_statistics(part, found), 256, part.X.shape[1]
+        return schemes.Weights(found.count), rearranged.flip_statistics(part, found), 256, part.X.shape[1]
     labels = asked.scheme.name == "swap" and _constant(fit, terms, found)
     plan = schemes.Labels(found) if labels else _plan(asked, found)
     part = rearranged.tested_part(fit, terms, plan.targets)
@@ -254,19 +251,9 @@ def _values(fit: FitRecord, terms: list[str], found: Sessions) -> Array:
 def _table(
     fit: FitRecord, asked: Request, terms: list[str], plan: Plan, every: Array, df: int, told: list[str]
 ) -> Table:
+    row = rearranged.summary_row(terms, df, plan, every)
+    row |= {"scheme": asked.scheme.name, "test": f"permutation {asked.statistic}"}
     n = len(every) - 1
-    complete = plan.count - 1 == n
-    p = schemes.p_value(plan, int(reached(every[1:], every[0]).sum()), n)
-    row = {
-        "hypothesis": f"{' = '.join(terms)} = 0",
-        "statistic": float(every[0]),
-        "df": df,
-        "p_value": p,
-        "n": n,
-        "mc_error": 0.0 if complete else float(np.sqrt(p * (1 - p) / n)),
-        "scheme": asked.scheme.name,
-        "test": f"permutation {asked.statistic}",
-    }
     return headed(pd.DataFrame([row]), [_title(asked, plan, n), _model(fit, terms), *told, *_few(plan, n)])
 
 
@@ -294,4 +281,8 @@ def _told(asked: Request, found: Sessions, plan: Plan) -> list[str]:
 
 def _few(plan: Plan, n: int) -> list[str]:
     smallest = schemes.smallest_p(plan, n)
-    return [f"Note: p cannot be smaller than {smallest:.2g} with so few arrangements"] if smallest > _LEVEL else []
+    return (
+        [f"Note: p cannot be smaller than {smallest:.2g} with so few arrangements"]
+        if smallest > rearranged.LEVEL
+        else []
+    )

@@ -17,8 +17,7 @@ from glminfer.fit.nested import Nested, Stage, alone, complement, stage, stage_o
 from glminfer.fit.records import FitRecord, Space
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
-from glminfer.numerics.newton import Control, Solution, maximise
-from glminfer.numerics.objectives import Likelihood
+from glminfer.numerics.newton import Control, Solution
 from glminfer.numerics.threads import one_blas_thread
 
 _MOST_ROUNDS = 100
@@ -41,7 +40,7 @@ class Ends:
     side : (K,)
         +1 for upper ends, -1 for lower ones.
     top : float
-        The maximum of the log-likelihood.
+        The maximum of the log-likelihood, or of the penalised one.
     """
 
     stage: Stage
@@ -76,7 +75,7 @@ def both_ends(fit: FitRecord, functionals: Array, target: float, root: Root) -> 
 
 
 def _top(where: Stage) -> float:
-    return Likelihood(where.space.rows, where.family).slope(where.estimate)[0]
+    return float(where.objective()(where.estimate[None]).loglik[0])
 
 
 @dataclass(slots=True)
@@ -146,9 +145,8 @@ def _part(ends: Ends, some: NDArray[np.intp]) -> Ends:
 
 def _held(ends: Ends, start: Array, spaces: list[Array]) -> Solution:
     """Maximise with the functional held where the start has it."""
-    where = ends.stage
-    control = Control(tol=1e-7, max_halvings=where.control.max_halvings)
-    return maximise(Likelihood(where.space.rows, where.family), start, control, patient=True, spaces=spaces)
+    control = Control(tol=1e-7, max_halvings=ends.stage.control.max_halvings)
+    return ends.stage.maximise(start, control, spaces, patient=True)
 
 
 def _tangent(ends: Ends, solution: Solution) -> Array:

@@ -17,6 +17,7 @@ from glminfer.fit.progress import progress
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import Method, climb
 from glminfer.fit.starts import flat_start
+from glminfer.inference import schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.likelihood import efficient, informed
 from glminfer.inference.schemes import Plan
@@ -26,6 +27,7 @@ from glminfer.numerics.newton import maximise
 from glminfer.numerics.permutations import MovedLikelihood, NullScores
 from glminfer.numerics.threads import one_by_one
 
+LEVEL = 0.05  # a table says when no p-value can be as small as this
 _AT_ONCE = 1 << 19  # numbers of moved columns one thread holds at once: four megabytes
 _ALIKE = 1e-9  # values of a session this close, relative to the column's size, are one value
 
@@ -129,6 +131,20 @@ def distribution(plan: Plan, statistics: Statistics, at_once: int, n: int, seed:
     return np.concatenate(list(progress(one_by_one(chunk, chunks), len(chunks), "arrangements")))
 
 
+def summary_row(terms: list[str], df: int, plan: Plan, every: Array) -> dict[str, Any]:
+    """What a table says of a distribution: hypothesis, statistic, df, p_value, n, mc_error (94)."""
+    n = len(every) - 1
+    p = schemes.p_value(plan, int(permutations.reached(every[1:], every[0]).sum()), n)
+    return {
+        "hypothesis": f"{' = '.join(terms)} = 0",
+        "statistic": float(every[0]),
+        "df": df,
+        "p_value": p,
+        "n": n,
+        "mc_error": 0.0 if plan.count - 1 == n else float(np.sqrt(p * (1 - p) / n)),
+    }
+
+
 def at_once(numbers: int) -> int:
     """How many arrangements are worked on together, if each takes so many numbers."""
     return int(np.clip(_AT_ONCE // max(numbers, 1), 1, 256))
@@ -175,7 +191,7 @@ def _alone(where: Stage, rows: Block, columns: Array) -> float:
 def flip_statistics(part: Tested, found: Sessions) -> Statistics:
     """Standardised statistics of signs (B, G) of the sessions' effective scores (93)."""
     groups = permutations.group_scores(part.scores(), part.X, found.codes, found.count)
-    return lambda signs: permutations.flipped_statistics(groups, signs.astype(float))
+    return lambda signs: permutations.flipped_statistics(groups, signs)
 
 
 # values of whole sessions --------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from glminfer.data.sessions import Sessions
 from glminfer.errors import InputError, counted
 
 Codes = NDArray[np.intp]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,28 +256,41 @@ class Linear:
         return self.arrangement(int(rng.integers(self.count)))
 
 
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """Sessions whose scores keep or change their sign."""
+SIGNS = (1.0, -1.0)
+SIX_POINTS = (1.0, -1.0, np.sqrt(1.5), -np.sqrt(1.5), np.sqrt(0.5), -np.sqrt(0.5))  # Webb (2023)
 
-    sessions: int
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Groups whose scores are multiplied by weights: by their signs, or by more values.
+
+    Attributes
+    ----------
+    groups : int
+    values : tuple of float
+        The values of the weights, equally likely; 1 comes first, and -w is among them with w.
+    """
+
+    groups: int
+    values: tuple[float, ...] = SIGNS
 
     @property
     def count(self) -> int:
-        """All combinations of signs."""
-        return 1 << self.sessions
+        """All combinations of values."""
+        return int(len(self.values) ** self.groups)
 
-    def arrangement(self, k: int) -> Codes:
-        """The signs (G,) given by the binary digits of k."""
-        return np.array([-1 if k >> j & 1 else 1 for j in range(self.sessions)], dtype=np.intp)
+    def arrangement(self, k: int) -> Floats:
+        """The weights (G,) given by the digits of k; all are 1 for k = 0."""
+        base = len(self.values)
+        return np.array([self.values[k // base**g % base] for g in range(self.groups)])
 
-    def draw(self, rng: np.random.Generator) -> Codes:
-        """Random signs."""
-        return np.where(rng.random(self.sessions) < 0.5, -1, 1).astype(np.intp)
+    def draw(self, rng: np.random.Generator) -> Floats:
+        """Random weights."""
+        return np.asarray(self.values)[rng.integers(len(self.values), size=self.groups)]
 
 
 Moves = Runs | Labels | Circular | Linear
-Plan = Moves | Signs
+Plan = Moves | Weights
 
 
 # from options to plans -----------------------------------------------------------------------------------------------
@@ -337,12 +351,12 @@ def p_text(plan: Plan) -> str:
 
 def smallest_p(plan: Plan, n: int) -> float:
     """The smallest p there can be; all signs changed give the same statistic as none."""
-    return p_value(plan, int(isinstance(plan, Signs) and plan.count == n + 1), n)
+    return p_value(plan, int(isinstance(plan, Weights) and plan.count == n + 1), n)
 
 
 def unused(plan: Plan, n: int) -> int:
     """How many of n rows the statistic leaves out."""
-    return 0 if isinstance(plan, Signs) else n - len(plan.targets)
+    return 0 if isinstance(plan, Weights) else n - len(plan.targets)
 
 
 def extent(plan: Plan) -> str:

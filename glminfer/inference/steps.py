@@ -9,14 +9,25 @@ import numpy as np
 import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, one_of
-from glminfer.fit.nested import Nested, nested_fits, refuse_penalised, span, stage_of
+from glminfer.fit.nested import (
+    Nested,
+    nested_fits,
+    refuse_penalised,
+    refuse_without_likelihood,
+    span,
+    stage_of,
+    whole,
+)
 from glminfer.fit.records import FitRecord
 from glminfer.fit.widening import Wider, widened
 from glminfer.inference import terms as term_names
-from glminfer.inference.likelihood import Comparison, ratio, score_comparison, whole
+from glminfer.inference.deviance_wald import test_names
+from glminfer.inference.likelihood import Comparison, ratio, score_comparison
 from glminfer.inference.table import Table, headed
+from glminfer.numerics.blocks import Array
 
 TESTS = ("LR", "score")
+_REFUSALS = {"LR": refuse_without_likelihood, "score": refuse_penalised}
 
 
 @checked_keywords
@@ -32,7 +43,8 @@ def drop1(fit: FitRecord, test: str = "LR") -> Table:
     -------
     DataFrame
         term, df, deviance and aic of the model without it, statistic, p_value. Terms inside an interaction are not
-        dropped before it.
+        dropped before it. Of a fit with ``penalty=gi.Firth()`` the tests compare maxima of its penalised likelihood
+        (55); deviance and aic are those of the likelihood there.
 
     References
     ----------
@@ -45,8 +57,7 @@ def drop1(fit: FitRecord, test: str = "LR") -> Table:
     >>> gi.logit("choice ~ contrast_left * contrast_right", trials).drop1().term.tolist()
     ['contrast_left:contrast_right']
     """
-    refuse_penalised(fit, "drop1")
-    one_of(test, TESTS, "test")
+    _REFUSALS[one_of(test, TESTS, "test")](fit, "drop1")
     where = stage_of(fit)
     terms = [term for term in term_names.names(fit) if not term_names.relatives(fit, term)]
     spaces = [span(where, term_names.columns_without(fit, [term])) for term in terms]
@@ -73,7 +84,8 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     Returns
     -------
     DataFrame
-        term, df, deviance and aic of the model with it, statistic, p_value.
+        term, df, deviance and aic of the model with it, statistic, p_value. Of a fit with ``penalty=gi.Firth()`` the
+        tests compare maxima of the penalised likelihood of each model with the term added (55).
 
     Raises
     ------
@@ -87,23 +99,28 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     >>> gi.logit("choice ~ contrast_left", trials).add1("contrast_right + C(mouse)").term.tolist()
     ['contrast_right', 'C(mouse)']
     """
-    refuse_penalised(fit, "add1")
-    one_of(test, TESTS, "test")
+    _REFUSALS[one_of(test, TESTS, "test")](fit, "add1")
     wider = widened(fit, scope)
     small = span(wider.stage, wider.columns_of(wider.old))
     spaces = [span(wider.stage, wider.columns_of([*wider.old, term])) for term in wider.added]
-    base, *larges = nested_fits(wider.stage, [small, *spaces])
+    base, *larges = nested_fits(wider.stage, [small, *spaces], within=[small, *spaces])
     _check_base(fit, base, wider)
     if test == "LR":
-        found = [ratio(base, large) for large in larges]
+        found = [ratio(held, large) for held, large in zip(_held(wider, base, small, spaces), larges, strict=True)]
     else:
         found = [score_comparison(wider.stage, base, (small, space)) for space in spaces]
     return headed(_table(fit, wider.added, larges, found), _heading(fit, "Each term added", test))
 
 
+def _held(wider: Wider, base: Nested, small: Array, spaces: Sequence[Array]) -> list[Nested]:
+    """The smaller model of each comparison: the same in all, unless the penalty is that of the larger one (55)."""
+    if wider.stage.penalty is None:
+        return [base] * len(spaces)
+    return nested_fits(wider.stage, [small] * len(spaces), within=spaces)
+
+
 def _heading(fit: FitRecord, what: str, test: str) -> list[str]:
-    name = {"LR": "likelihood-ratio tests", "score": "score tests"}[test]
-    return [f"{what}: {name}, χ² reference", f"Model: {fit.design.formula.text} (AIC {fit.aic:,.2f})"]
+    return [f"{what}: {test_names(fit)[test]}, χ² reference", f"Model: {fit.design.formula.text} (AIC {fit.aic:,.2f})"]
 
 
 def _check_base(fit: FitRecord, base: Nested, wider: Wider) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glminfer.data.design import Design
 from glminfer.data.formula import parse
 from glminfer.errors import InputError, nearest
 from glminfer.fit.records import FitRecord
@@ -28,28 +29,38 @@ def columns_without(fit: FitRecord, terms: Sequence[str]) -> list[int]:
 
 def relatives(fit: FitRecord, name: str) -> list[str]:
     """The terms that contain a term: those a test that respects marginality leaves out with it."""
-    factors = {term.name: frozenset(term.factors) for term in fit.design.formula.terms}
-    return [other for other in names(fit) if other != name and factors[name] < factors[other]]
+    return relatives_in(fit.design, name)
+
+
+def relatives_in(design: Design, name: str) -> list[str]:
+    """The same in a design."""
+    factors = {term.name: frozenset(term.factors) for term in design.formula.terms}
+    return [other for other in factors if other != name and factors[name] < factors[other]]
 
 
 def chosen(fit: FitRecord, terms: str | Sequence[str]) -> list[str]:
     """Terms given as "g", "x1 + z" or a list, by their names in the fit; factors may come in another order."""
-    wanted = list(terms) if not isinstance(terms, str) else [terms] if terms in fit.design.terms else _split(terms)
+    return chosen_in(fit.design, terms)
+
+
+def chosen_in(design: Design, terms: str | Sequence[str]) -> list[str]:
+    """The same by the names of a design."""
+    wanted = list(terms) if not isinstance(terms, str) else [terms] if terms in design.terms else _split(terms)
     if not wanted:
         raise InputError("No term is named; give the terms to test, such as 'x' or ['x', 'g'].")
-    return list(dict.fromkeys(_known(fit, name) for name in wanted))
+    return list(dict.fromkeys(_known(design, name) for name in wanted))
 
 
 def _split(text: str) -> list[str]:
     return [term.name for term in parse(f"~ {text}").terms]
 
 
-def _known(fit: FitRecord, name: str) -> str:
-    if name in fit.design.terms:
+def _known(design: Design, name: str) -> str:
+    if name in design.terms:
         return name
-    factors = {frozenset(term.factors): term.name for term in fit.design.formula.terms}
+    factors = {frozenset(term.factors): term.name for term in design.formula.terms}
     parts = [frozenset(term.factors) for term in parse(f"~ {name}").terms]
     if len(parts) == 1 and parts[0] in factors:
         return factors[parts[0]]
-    known = names(fit)
+    known = [term for term in design.terms if term != "Intercept"]
     raise InputError(f"{name!r} is not a term of this fit.{nearest(name, known)} Its terms are: {', '.join(known)}.")

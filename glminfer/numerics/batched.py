@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,17 @@ _PASSES = 40
 _SLOW = 5  # so many steps in a row at a linear rate: the estimate is running away
 _TURNED = 0.5  # share of the first slope that the slope at the end of a step may have turned to
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
+
+
+def _quiet(kernel: Callable[..., Array]) -> Callable[..., Array]:
+    """No floating-point warnings: a lane that runs wild, or holds infinite values, is looked at again by itself."""
+
+    @wraps(kernel)
+    def quiet(*args: Any) -> Array:
+        with np.errstate(all="ignore"):
+            return kernel(*args)
+
+    return quiet
 
 
 class Summable(Protocol):
@@ -65,6 +77,7 @@ class Climbed:
     done: NDArray[np.bool_]
 
 
+@_quiet
 def mean_sums(block: Block, coef: Array) -> Array:
     """Σ w μ x and Σ w μ(1-μ) x x' of each model, packed as (1 + p, p, m) (83), (84)."""
     mean, slope = _means(block, coef)
@@ -86,15 +99,13 @@ def linear(block: Block, coef: Array) -> Array:
 
 
 def _means(block: Block, coef: Array) -> tuple[Array, Array]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        odds = linear(block, -coef if not block.offset.any() else coef)
-        if block.offset.any():
-            np.negative(odds, out=odds)
-        np.exp(odds, out=odds)
-        odds += 1.0
-        mean = np.reciprocal(odds, out=odds)
-        slope = 1.0 - mean
-        slope *= mean
+    odds = linear(block, coef)
+    np.negative(odds, out=odds)
+    np.exp(odds, out=odds)
+    odds += 1.0
+    mean = np.reciprocal(odds, out=odds)
+    slope = 1.0 - mean
+    slope *= mean
     return mean, slope
 
 
@@ -117,15 +128,16 @@ def _moments(block: Block, mean: Array, slope: Array) -> Array:
     return out
 
 
+@_quiet
 def outcome_sums(block: Block) -> Array:
     """t = Σ w y x of each model, (p, m) (83)."""
     weighted = block.y if (block.weights == 1.0).all() else block.y * block.weights
-    shared = block.X.T @ weighted
     if block.own is None:
-        return np.asarray(shared)
-    shared = np.broadcast_to(shared, (len(shared), block.own.shape[2]))
-    own = [(weighted * block.own[:, a]).sum(axis=0) for a in range(block.own.shape[1])]
-    return np.concatenate([shared, np.stack(own)])
+        return np.asarray(block.X.T @ weighted)
+    weighted = np.ascontiguousarray(np.broadcast_to(weighted, (block.n, block.own.shape[2])))  # alike, shared or not
+    shared = block.X.T @ weighted
+    own = [(weighted * block.own[:, a]).sum(axis=0)[None] for a in range(block.own.shape[1])]
+    return np.concatenate([shared, *own])
 
 
 def tallies(block: Block) -> Array:
@@ -135,7 +147,7 @@ def tallies(block: Block) -> Array:
     return np.stack([weights.sum(axis=0), (weights * block.y).sum(axis=0), (weights > 0).sum(axis=0)])
 
 
-@np.errstate(all="ignore")  # a wild estimate: what is not finite is looked at again
+@_quiet
 def closing_sums(block: Block, coef: Array) -> Array:
     """Log-likelihood (3) and the certificate's bound (16) of each model, packed as (2, m)."""
     eta = linear(block, coef)
@@ -245,6 +257,7 @@ def _judge(state: _State, tol: float, limit: int) -> None:
 # what robust covariances are made of ---------------------------------------------------------------------------------
 
 
+@_quiet
 def score_moments(block: Block, coef: Array, covariance: Array, power: int) -> Array:
     """Σ w² s² (1 - h)^(-power) x x' of each model, (p, p, m) (32)."""
     score = _scores(block, coef)
@@ -277,6 +290,7 @@ def quadratic(block: Block, covariance: Array) -> Array:
     return np.asarray(out)
 
 
+@_quiet
 def group_scores(block: Block, coef: Array, count: int) -> Array:
     """Σ w s x over the rows of each of ``count`` groups and each model, (G, p, m)."""
     score = _scores(block, coef)
@@ -310,6 +324,7 @@ def outer_sums(u: Array) -> Array:
     return out
 
 
+@_quiet
 def goodness(block: Block, coef: Array) -> Array:
     """Pearson χ², Σwμ over events and Σwμ over non-events of each model, packed as (3, m)."""
     eta = linear(block, coef)
@@ -318,8 +333,7 @@ def goodness(block: Block, coef: Array) -> Array:
     small_side = small * large_side
     mean = np.where(eta >= 0, large_side, small_side)
     residual = block.y - mean
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        pearson = np.where(residual == 0.0, 0.0, residual * residual / (small_side * large_side))
+    pearson = np.where(residual == 0.0, 0.0, residual * residual / (small_side * large_side))
     used = block.weights > 0
     parts = [pearson, mean * block.y, mean * (1.0 - block.y)]
     return np.stack([np.where(used, block.weights * part, 0.0).sum(axis=0) for part in parts])

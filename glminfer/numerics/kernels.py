@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
-from glminfer.numerics.linalg import gram, quadratic_forms
+from glminfer.numerics.linalg import cubes, gram, quadratic_forms
 
 Models = NDArray[np.intp] | None
 
@@ -134,6 +134,20 @@ def bias_score(block: Block, coef: Array, family: Family, covariances: Array, mo
         return np.asarray((0.5 * leverage * family.bend(eta)).T @ block.X)
 
 
+def bias_curvature(block: Block, coef: Array, family: Family, covariances: Array, models: Models = None) -> Array:
+    """What the second derivative of ½ log det I is made of, for the logit, (m, r + r², r) (56).
+
+    Above Σ h (S''/S) x x' (r, r), below it Σ w S' x_j x x' for each column j, (r, r, r) with the first two axes joined.
+    """
+    y, weights, offset = _of_models(block, models)
+    with np.errstate(over="ignore", invalid="ignore"):
+        eta = block.X @ coef.T + offset
+        S, g = family.pointwise(y, eta)[2], family.bend(eta)
+        leverage = weighted(weights, S * quadratic_forms(block.X, covariances))
+        second = gram(block.X, leverage * (g * g - 2.0 * S))  # S' = S g and S'' = S (g² - 2S)
+        return np.concatenate([second, cubes(block.X, weighted(weights, S * g))], axis=1)
+
+
 def score_along(block: Block, coef: Array, family: Family, directions: Array) -> Array:
     """w s A'x of each row of one model, (n, d): its score along the columns of A (p, d)."""
     score = family.pointwise(block.y, block.eta(coef))[1]
@@ -150,7 +164,8 @@ def score_sums(block: Block, coef: Array, family: Family, directions: Array, cou
     """Sums of ``score_along`` over each of ``count`` groups, (count, d)."""
     assert block.groups is not None
     u = score_along(block, coef, family, directions)
-    return np.column_stack([np.bincount(block.groups, column, count) for column in u.T])
+    sums = [np.bincount(block.groups, column, count) for column in u.T]
+    return np.array(sums).reshape(-1, count).T  # no direction at all where everything is separated
 
 
 def quadratic(block: Block, matrix: Array) -> Array:

@@ -44,6 +44,18 @@ def quadratic_forms(X: Array, matrices: Array) -> Array:
     return out
 
 
+def cubes(X: Array, weights: Array) -> Array:
+    """Σ w x_j x_k x_l over the rows of X (n, p), for each column of weights (n, m): (m, p², p)."""
+    m, p = weights.shape[1], X.shape[1]
+    first, second = _pairs(p)
+    weighted = weights.T[:, None, :] * X.T  # (m, p, n)
+    sums = (weighted.reshape(m * p, -1) @ (X[:, first] * X[:, second])).reshape(m, p, -1)
+    out = np.empty((m, p, p, p))
+    out[:, :, first, second] = sums
+    out[:, :, second, first] = sums
+    return out.reshape(m, p * p, p)
+
+
 def _gram_one(X: Array, weights: Array) -> Array:
     if weights.min(initial=0.0) >= 0.0:  # A'A is half the work of A'B, and exactly symmetric
         root = X * np.sqrt(weights)

@@ -16,7 +16,7 @@ from glminfer.numerics import newton
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Solution
-from glminfer.numerics.objectives import BiasReduced, Likelihood, Summable
+from glminfer.numerics.objectives import Likelihood, Summable, bias_reduction
 from glminfer.numerics.rank import Basis, learn_basis
 
 NO_PROGRESS = 0.98  # a decrement that falls by less than this close to the solution is at rounding level
@@ -60,6 +60,9 @@ class Penalty(Protocol):
     def algorithm(self) -> str:
         """What the summary calls its solver."""
 
+    def no_likelihood(self, link: str) -> str:
+        """Why the estimate is the maximum of no likelihood, and the way out; empty if it is the maximum of one."""
+
     def pose(self, rows: Summable, columns: Columns) -> Posed:
         """The problem on the design columns of these rows."""
 
@@ -94,6 +97,15 @@ class Firth:
         """What the summary calls its solver."""
         return "Fisher scoring"
 
+    def no_likelihood(self, link: str) -> str:
+        """Why the estimate is the maximum of no likelihood; empty for the logit."""
+        if link == "logit":
+            return ""
+        return (
+            f"Firth's bias reduction has a penalised likelihood for the logit link only, not for {link}. Use Wald "
+            "statements (tidy, wald_test, confint(method='wald')), or refit without penalty=."
+        )
+
     def pose(self, rows: Summable, columns: Columns) -> Posed:
         """The problem on the estimable columns."""
         return _Reduced(learn_basis(rows, len(columns.free), columns.constant))
@@ -116,11 +128,15 @@ def bias_reduced(rows: Summable, family: Family, start: Array, control: Control)
     The outcomes, weights and offsets of the rows have one column each, or one for each model. The terms returned are
     those of the likelihood at the estimates, without the penalty; the trace shows the penalised log-likelihood.
     """
-    objective = BiasReduced(rows, family)
-    patient = replace(control, max_iter=control.limit(1000))  # digits come at a steady rate
-    found = newton.maximise(objective, start, patient, patient=True, no_progress=NO_PROGRESS)
+    objective = bias_reduction(rows, family, start.shape[1])
+    found = newton.maximise(objective, start, unhurried(control), patient=True, no_progress=NO_PROGRESS)
     trace = found.trace if objective.penalises else tuple(replace(step, loglik=np.nan) for step in found.trace)
     return replace(found, terms=Likelihood(rows, family)(found.coef), trace=trace)
+
+
+def unhurried(control: Control) -> Control:
+    """Many more steps than Newton needs: Fisher scoring gains its digits at a steady rate."""
+    return replace(control, max_iter=control.limit(1000))
 
 
 AnyPenalty: TypeAlias = Firth

@@ -157,6 +157,21 @@ def flipped_statistics(groups: GroupScores, signs: Array) -> Array:
     return quadratic_forms(U, V)
 
 
+def bootstrapped_statistics(groups: GroupScores, weights: Array, refreshed: bool) -> Array:
+    """Cluster-robust statistics (B,) of weighted score sums, for weights (B, G) (97).
+
+    With ``refreshed`` the variance is made of score sums after one scoring step on the weighted scores, as a Wald test
+    has it; without, of the weighted score sums themselves.
+    """
+    U = weights @ groups.score
+    parts = weights[:, :, None] * groups.score
+    if refreshed:
+        step = np.linalg.solve(groups.information.sum(axis=0), U.T).T
+        parts = parts - np.einsum("gab,Bb->Bga", groups.information, step)
+        parts -= np.einsum("gqd,Bq->Bgd", groups.nuisance, weights @ groups.nuisance_score)
+    return quadratic_forms(U, np.einsum("Bga,Bgb->Bab", parts, parts))
+
+
 # refits --------------------------------------------------------------------------------------------------------------
 
 

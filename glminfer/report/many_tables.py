@@ -97,7 +97,7 @@ def _statements(panel: Panel, spread: Spread, dof: float | None, level: float, e
         "df": degrees,
         "log10_p": log10_p,
     }
-    roles = np.tile(np.asarray(panel.columns, dtype=object), len(panel))
+    roles = np.tile(np.asarray(panel.roles, dtype=object), len(panel))
     flat = {name: values.ravel() for name, values in numbers.items()}
     return {_ROLE: roles, "term": labels(panel, panel.columns), **flat, "status": coefficient_statuses(panel)}
 

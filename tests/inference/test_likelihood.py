@@ -241,15 +241,10 @@ def test_models_of_equal_rank_are_refused(frame):
 
 def test_penalised_fits_are_refused(frame, fit):
     firth = gi.logit("y ~ x", frame, penalty=gi.Firth())
-    text = "compares maxima of the likelihood, and this fit is penalised"
-    calls = [
-        lambda: firth.lr_test("x"),
-        lambda: firth.lr_test(fit),
-        lambda: fit.lr_test(firth),
-        lambda: firth.score_test("z"),
-    ]
-    for call in calls:
-        with pytest.raises(gi.InputError, match=text):
+    with pytest.raises(gi.InputError, match="score_test compares maxima of the likelihood, and this fit is penalised"):
+        firth.score_test("z")
+    for call in (lambda: firth.lr_test(fit), lambda: fit.lr_test(firth)):
+        with pytest.raises(gi.InputError, match=r"The fits have different penalties, .*none.* so their likelihoods"):
             call()
 
 

@@ -311,9 +311,10 @@ def test_refusals(fit, frame):
         with pytest.raises(gi.InputError, match=r"is not a confidence level"):
             fit.tidy(conf_method="profile", level=level)
     firth = gi.logit("y ~ x", frame, penalty=gi.Firth())
-    for call in (firth.confint, lambda: firth.tidy(conf_method="score"), lambda: firth.profile("x")):
-        with pytest.raises(gi.InputError, match="compares maxima of the likelihood, and this fit is penalised"):
-            call()
+    with pytest.raises(
+        gi.InputError, match=r"confint\(method='score'\) compares maxima of the likelihood, and this fit"
+    ):
+        firth.tidy(conf_method="score")
     assert np.isfinite(ends(firth, method="wald").to_numpy()).all()
 
 

@@ -31,7 +31,8 @@ SMALL = {
     "linear_shift": (schemes.linear_plan(in_sessions([9, 8]), 3, 99), 7),
     "swap": (schemes.whole_sessions(in_sessions([2, 3, 2])), 6),
     "labels": (schemes.Labels(in_sessions([1, 3, 2])), 6),
-    "signs": (schemes.Signs(3), 8),
+    "signs": (schemes.Weights(3), 8),
+    "six points": (schemes.Weights(2, schemes.SIX_POINTS), 36),
 }
 
 
@@ -41,8 +42,8 @@ def test_all_arrangements_are_counted_and_different(name):
     assert plan.count == count
     every = [tuple(plan.arrangement(k)) for k in range(count)]
     assert len(set(every)) == count
-    if name == "signs":
-        assert every[0] == (1, 1, 1)
+    if name in ("signs", "six points"):
+        assert set(every[0]) == {1.0}
     elif name == "labels":  # a value of the session itself
         found = in_sessions([1, 3, 2])
         assert (found.codes[list(every[0])] == found.codes[plan.targets]).all()
@@ -117,8 +118,14 @@ def test_how_far_a_linear_shift_goes():
         schemes.linear_plan(in_sessions([60]), 20, 30)
 
 
+def test_the_six_points_have_mean_zero_and_variance_one():
+    values = np.array(schemes.SIX_POINTS)
+    assert values.sum() == pytest.approx(0)
+    assert (values**2).mean() == pytest.approx(1)
+
+
 def test_p_values():
-    linear, signs = schemes.linear_plan(in_sessions([9]), 3, 99), schemes.Signs(3)
+    linear, signs = schemes.linear_plan(in_sessions([9]), 3, 99), schemes.Weights(3)
     assert [schemes.p_value(linear, b, 6) for b in (0, 2, 6)] == [0.25, 0.75, 1.0]
     assert [schemes.p_value(signs, b, 7) for b in (0, 1, 7)] == [0.125, 0.25, 1.0]
     assert (schemes.smallest_p(signs, 7), schemes.smallest_p(signs, 5)) == (0.25, 1 / 6)

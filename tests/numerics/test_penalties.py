@@ -17,7 +17,7 @@ from glminfer.numerics import linalg, newton
 from glminfer.numerics.blocks import Block
 from glminfer.numerics.families import family
 from glminfer.numerics.newton import Control, Solution
-from glminfer.numerics.objectives import BiasReduced
+from glminfer.numerics.objectives import BiasReduced, bias_reduction
 from glminfer.numerics.penalties import bias_reduced
 
 WITH_BRGLM2 = [name for name in NAMES if "brglm2" in case(name)["results"]]
@@ -112,6 +112,31 @@ def test_the_adjusted_score_is_the_slope_of_the_penalised_likelihood(data: Numbe
     height = np.concatenate([objective((at + step)[None]).loglik for step in steps])
     slope = (height[:p] - height[p:]) / 2e-5
     np.testing.assert_allclose(objective(at[None]).score[0], slope, rtol=1e-5, atol=1e-5)
+
+
+@some
+@given(ordinary(links=("logit",), least=20), st.integers(0, 2**32 - 1))
+def test_the_exact_curvature_is_that_of_the_penalised_likelihood(data: Numbers, seed: int) -> None:
+    p = data.X.shape[1]
+    rng = np.random.default_rng(seed)
+    B = rng.normal(size=(p, max(p - 1, 1)))
+    objective = BiasReduced(data.rows(), family("logit"), [B], exact=True)
+    at = rng.normal(0, 0.5, p)
+    steps = 1e-5 * np.eye(p)
+    score = [objective((at + sign * step)[None]).score[0] for sign in (1, -1) for step in steps]
+    slope = (np.array(score[:p]) - np.array(score[p:])) / 2e-5
+    np.testing.assert_allclose(objective(at[None]).curvature[0], -slope, rtol=1e-5, atol=1e-5)
+
+
+def test_both_ways_of_stepping_reach_the_same_point() -> None:
+    data = numbers(12, 60, 5, "logit")
+    few, many = bias_reduction(data.rows(), family("logit"), 5), BiasReduced(data.rows(), family("logit"))
+    assert few.exact
+    assert not many.exact
+    control = Control(max_iter=1000)
+    found = [newton.maximise(one, np.zeros((1, 5)), control, no_progress=0.98) for one in (few, many)]
+    np.testing.assert_allclose(found[0].coef, found[1].coef, rtol=1e-8)
+    assert found[0].n_iter[0] < found[1].n_iter[0]
 
 
 def test_the_penalty_may_be_that_of_a_subspace() -> None:

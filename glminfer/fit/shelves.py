@@ -1,0 +1,174 @@
+"""From what a call of many models gives to panels: rows cut into groups, columns named, every model fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data import frames
+from glminfer.data.columns import Factor, Masked, factorised, missing
+from glminfer.data.design import Sample
+from glminfer.data.outcomes import Outcomes
+from glminfer.data.rows import memory_rows
+from glminfer.errors import DataError, Status, counted
+from glminfer.fit.batch import estimated, with_singles
+from glminfer.fit.narrative import alias_texts
+from glminfer.fit.panels import Candidates, Estimates, FitsRecord, Panel, Recipe, Stock
+from glminfer.fit.singles import HOLE, single_fit
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.newton import Control
+from glminfer.numerics.penalties import Firth
+from glminfer.numerics.rank import learn_basis
+
+IF_SEPARATED = "firth_if_separated"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Models that share a design, before rows are cut into groups.
+
+    Attributes
+    ----------
+    names : tuple of str
+    sample : Sample
+    outcomes, candidates
+        As in `Stock`.
+    recipe : Recipe
+    own : tuple of int
+        Columns that belong to the candidate, or the group of candidates, of the models.
+    place : str
+        The name that stands for a candidate in the design; empty when the columns have their own names.
+    """
+
+    names: tuple[str, ...]
+    sample: Sample
+    outcomes: Outcomes | None
+    candidates: Candidates | None
+    recipe: Recipe
+    own: tuple[int, ...] = ()
+    place: str = ""
+
+
+def record(model: str | None, formula: str, shelves: Sequence[Shelf], call: Mapping[str, Any]) -> FitsRecord:
+    """Fit all models of all shelves, group by group."""
+    cut = [grouped(shelf.sample, call["by"], call["data"]) for shelf in shelves]
+    order = {group: None for _, groups in cut for group, _, _ in groups}
+    panels = []
+    for group in order:
+        for shelf, (_, groups) in zip(shelves, cut, strict=True):
+            panels += [_panel(shelf, here, part, rows, call) for here, part, rows in groups if here == group]
+    notes = tuple(dict.fromkeys(note for shelf in shelves[:1] for note in shelf.sample.notes))
+    always = (f"{name} is aliased in every model: {text}" for name, text in _always(panels).items())
+    return FitsRecord(formula, tuple(panels), model, cut[0][0], call["penalty"], (*notes, *always), call)
+
+
+def _always(panels: Sequence[Panel]) -> dict[str, str]:
+    """What is aliased in all panels alike."""
+    first, *others = (panel.stock.aliased for panel in panels)
+    return {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+
+
+def _panel(shelf: Shelf, group: Any, part: Sample, rows: NDArray[np.intp], call: Mapping[str, Any]) -> Panel:
+    outcomes, candidates = shelf.outcomes, shelf.candidates
+    mine = None if outcomes is None else Outcomes(outcomes.names, outcomes.values[rows])
+    theirs = (
+        None
+        if candidates is None
+        else replace(candidates, values=candidates.values[rows], factors=candidates.factors[rows])
+    )
+    stock = stocked(part, mine, theirs, shelf.recipe)
+    design = part.design
+    columns, names = ([_hole(name, shelf.place) for name in given] for given in (design.columns, design.terms))
+    spans = [tuple(range(where.start, where.stop)) for where in design.terms.values()]
+    terms = dict(zip(names, spans, strict=True))
+    roles = [HOLE if j in shelf.own and not shelf.place else name for j, name in enumerate(columns)]
+    if shelf.own and not shelf.place:
+        terms = {**terms, HOLE: shelf.own}
+    found = _fitted(stock, shelf.names, call)
+    return Panel(group, shelf.names, tuple(columns), tuple(roles), terms, stock, found)
+
+
+def _hole(label: str, place: str) -> str:
+    return label.replace(place, HOLE) if place else label
+
+
+def _fitted(stock: Stock, names: tuple[str, ...], call: Mapping[str, Any]) -> Estimates:
+    penalty, control = call["penalty"], call["control"] or Control()
+
+    def plain(k: int) -> Any:
+        return single_fit(stock, names[k], k, call, None)
+
+    def reduced(k: int) -> Any:
+        return single_fit(stock, names[k], k, call, penalty if isinstance(penalty, Firth) else Firth())
+
+    alone = isinstance(penalty, Firth)
+    found = estimated(stock, reduced if alone else plain, control, alone)
+    if penalty != IF_SEPARATED:
+        return found
+    which = np.flatnonzero(found.status == str(Status.SEPARATED))
+    out = with_singles(stock, found, which, reduced)
+    status = out.status.copy()
+    status[which] = np.where(out.status[which] == str(Status.CONVERGED), str(Status.FIRTH), out.status[which])
+    notes = {**out.notes, **{int(k): found.notes[int(k)] for k in which}}  # what separated them is still said
+    return replace(out, status=status, notes=notes, separated={})
+
+
+def stocked(sample: Sample, outcomes: Outcomes | None, candidates: Candidates | None, recipe: Recipe) -> Stock:
+    """The rows of a panel in working columns."""
+    design, X, constant = sample.design, sample.X, sample.design.constant
+    own = np.empty(0, dtype=np.intp) if candidates is None else candidates.places
+    shared = np.setdiff1d(np.arange(X.shape[1]), own)
+    if own.size:
+        X, constant = np.ascontiguousarray(X[:, shared]), None if constant is None else constant[shared]
+    y = np.zeros(len(X)) if outcomes is not None else sample.y
+    raw = memory_rows(X, y, sample.weights, sample.offset)
+    basis = learn_basis(raw, X.shape[1], constant)
+    aliased = alias_texts(basis.relations, [design.columns[j] for j in shared], X)
+    rows, T = raw.with_X(basis.columns(X)), _mixed(basis.T, shared, own)
+    return Stock(sample, rows, basis, T, outcomes, candidates, aliased, recipe)
+
+
+def _mixed(T: Array, shared: NDArray[np.intp], own: NDArray[np.intp]) -> Array:
+    """(p, R): shared columns from Z, own columns as they are."""
+    out = np.zeros((len(shared) + len(own), T.shape[1] + len(own)))
+    out[shared, : T.shape[1]] = T
+    out[own, T.shape[1] + np.arange(len(own))] = 1.0
+    return out
+
+
+# groups --------------------------------------------------------------------------------------------------------------
+
+
+def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[Any, Sample, NDArray[Any]]]]:
+    """Name of the grouping column, and for each of its values the rows (a sample and positions) that have it."""
+    if by is None:
+        return None, [(None, sample, np.arange(len(sample.used)))]
+    name = by if isinstance(by, str) else str(getattr(by, "name", None) or "group")
+    factor = _factor(frames.aligned_column(by, data, "by"))
+    codes = factor.codes[sample.used]
+    if not (codes >= 0).any():
+        raise DataError(f"by={name!r} is missing in all rows used, so there are no groups.")
+    if (codes < 0).any():
+        gone = int((codes < 0).sum())
+        sample = replace(sample, notes=(*sample.notes, f"{counted(gone, 'row')} left out: {name} is missing there"))
+    within = factor.codes[sample.after_subset]
+    found = []
+    for code in np.unique(codes[codes >= 0]).tolist():
+        rows = np.flatnonzero(codes == code)
+        part = replace(sample.at(rows), n_rows=int((within == code).sum()))
+        found.append((factor.levels[code], part, rows))
+    return name, found
+
+
+def _factor(column: Any) -> Factor:
+    if isinstance(column, Factor):
+        return column
+    values, gone = (column.values, column.mask) if isinstance(column, Masked) else (column, missing(column))
+    made = factorised(values[~gone])
+    codes = np.full(len(values), -1, dtype=np.intp)
+    codes[~gone] = made.codes
+    return Factor(codes, made.levels)

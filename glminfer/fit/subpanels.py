@@ -1,0 +1,167 @@
+"""Models nested in those of a panel: some columns left out, all models of the panel at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import InputError
+from glminfer.fit.batch import Chunk, beginning, chunks, joined, solved
+from glminfer.fit.nested import Nested, nested_fits, span, stage_of
+from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
+from glminfer.fit.progress import progress
+from glminfer.fit.singles import refitted
+from glminfer.numerics import batched
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.newton import Control
+from glminfer.numerics.threads import one_by_one
+
+
+@dataclass(frozen=True, slots=True)
+class Subspace:
+    """What is left of the working coordinates of a panel when columns are dropped.
+
+    Attributes
+    ----------
+    shared : (r, s) array
+        Basis of the part in the shared columns Z.
+    own : tuple of int
+        Own columns that stay.
+    """
+
+    shared: Array
+    own: tuple[int, ...]
+
+    def embedding(self, stock: Stock) -> Array:
+        """(R, s + own): its coordinates in those of the panel."""
+        r, s = self.shared.shape
+        out = np.zeros((stock.estimable, s + len(self.own)))
+        out[:r, :s] = self.shared
+        out[[r + a for a in self.own], s + np.arange(len(self.own))] = 1.0
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """The nested model of each model of a panel.
+
+    Attributes
+    ----------
+    loglik : (m,)
+        Without the binomial coefficients.
+    rank : (m,) int
+    working : (R, m)
+        Coefficients in the coordinates of the panel; NaN where a single fit had to find them.
+    """
+
+    loglik: Array
+    rank: NDArray[np.intp]
+    working: Array
+
+
+def without(stock: Stock, columns: Sequence[int]) -> Subspace:
+    """The subspace of all columns of the design but these."""
+    gone = set(columns)
+    kept = [j for j in range(len(stock.T)) if j not in gone]
+    r = stock.rows.whole.X.shape[1]
+    M = stock.coordinates[:, kept]
+    own = tuple(a for a in range(stock.estimable - r) if M[r + a].any())
+    return Subspace(_independent(stock, M[:r]), own)
+
+
+def _independent(stock: Stock, directions: Array) -> Array:
+    """Basis of the span of some directions; the directions themselves where they are coordinates."""
+    used = directions[:, directions.any(axis=0)]
+    if ((used != 0).sum(axis=0) == 1).all():
+        return np.eye(len(directions))[:, np.flatnonzero(used.any(axis=1))]
+    scale = np.sqrt((stock.rows.whole.X**2).sum(axis=0))
+    weighted = used * scale[:, None]
+    left, singular, _ = np.linalg.svd(weighted / np.linalg.norm(weighted, axis=0), full_matrices=False)
+    return np.asarray(left[:, singular > 1e-8 * singular.max(initial=0.0)] / scale[:, None])
+
+
+def substock(stock: Stock, space: Subspace) -> Stock:
+    """The same models with the columns of a subspace."""
+    Z = np.ascontiguousarray(stock.rows.whole.X @ space.shared)
+    candidates = stock.candidates
+    if candidates is not None:
+        candidates = replace(candidates, factors=candidates.factors[:, list(space.own)])
+    size = space.shared.shape[1] + len(space.own)
+    return replace(stock, rows=stock.rows.with_X(Z), T=np.eye(size), candidates=candidates)
+
+
+def smaller(fits: FitsRecord, panel: Panel, columns: Sequence[int]) -> Smaller:
+    """Fit every model of a panel without some columns of the design."""
+    stock, space = panel.stock, without(panel.stock, columns)
+    small = substock(stock, space)
+    found = _nested(small, fits.call["control"] or Control())
+    working = space.embedding(stock) @ found.coef
+    rank = np.full(len(panel), small.estimable)
+    loglik = found.loglik - found.constant
+    singular = np.flatnonzero(~found.regular & ~found.one_class & np.isfinite(panel.found.loglik))
+    loglik[~found.regular], working[:, ~found.regular] = np.nan, np.nan
+    for k, one in zip(singular, progress(_alone(fits, panel, singular, columns), len(singular), "models"), strict=True):
+        loglik[k], rank[k] = one.loglik, one.rank
+    return Smaller(loglik, rank, working)
+
+
+def _alone(fits: FitsRecord, panel: Panel, which: Models, columns: Sequence[int]) -> Any:
+    """Nested models of single fits, for those whose maximum may not exist."""
+
+    def work(k: int) -> Nested:
+        where = stage_of(refitted(fits, panel, k))
+        kept = [j for j in range(len(panel.columns)) if j not in set(columns)]
+        return nested_fits(where, [span(where, kept)])[0]
+
+    return one_by_one(work, which.tolist())
+
+
+def _nested(small: Stock, control: Control) -> Chunk:
+    if not small.estimable:
+        return _nothing(small)
+    begun = beginning(small, control)
+    models = np.arange(small.count)
+    alike = small.outcomes is None and small.candidates is not None and not _differs(small)
+    parts = chunks(small.rows.whole.n, models[:1] if alike else models)
+    done = list(progress(one_by_one(lambda which: solved(small, begun, control, which), parts), len(parts), "models"))
+    if not alike:
+        return joined(done, small.count)
+    one = joined(done, 1)
+    repeated = {name: np.repeat(getattr(one, name), small.count, axis=-1) for name in Chunk.__dataclass_fields__}
+    return Chunk(**repeated)
+
+
+def _differs(small: Stock) -> bool:
+    """Whether models without own columns differ, because candidates have missing values."""
+    assert small.candidates is not None
+    values = small.candidates.values
+    return bool(small.candidates.factors.shape[1]) or (values.dtype.kind == "f" and bool(np.isnan(values).any()))
+
+
+def _nothing(small: Stock) -> Chunk:
+    """Models without any column: the offset alone."""
+    flat = replace(small, rows=small.rows.with_X(np.zeros((small.rows.whole.n, 1))), T=np.eye(1))
+
+    def work(which: Models) -> Array:
+        block = flat.block(which)
+        return np.asarray(batched.closing_sums(replace(block, own=None), np.zeros((1, len(which))))[0])
+
+    parts = chunks(small.rows.whole.n, np.arange(small.count))
+    loglik = np.concatenate([np.broadcast_to(work(which), (len(which),)) for which in parts])[: small.count]
+    m, zero = small.count, np.zeros(small.count)
+    yes, no = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
+    counts = np.zeros(m, dtype=np.intp)
+    return Chunk(np.zeros((0, m)), np.zeros((0, m)), loglik, zero, zero, zero, counts, counts, yes, no)
+
+
+def refuse_reduced(fits: FitsRecord, what: str) -> None:
+    """Comparisons of likelihoods are of maxima of the likelihood."""
+    if not isinstance(fits.penalty, str) and fits.penalty is not None:
+        raise InputError(
+            f"{what} compares maxima of the likelihood, and these fits are penalised ({fits.penalty.name}); fit "
+            "without penalty=, or use the Wald statements of tidy()."
+        )

@@ -1,0 +1,241 @@
+"""One outcome and many candidates, groups of candidates, and one model per group of rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import glminfer as gi
+
+N = 320
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "a": rng.standard_normal(N),
+            "b": rng.standard_normal(N),
+            "g": rng.choice(list("uvw"), N),
+            "w": rng.choice([0.5, 1.0, 2.0], N),
+            "o": 0.3 * rng.standard_normal(N),
+            "s": np.repeat(["s1", "s2"], N // 2),
+        }
+    )
+    return frame.assign(y=(rng.random(N) < 1 / (1 + np.exp(-0.5 * frame.a - 0.3))).astype(int))
+
+
+@pytest.fixture(scope="module")
+def candidates(data):
+    """120 counts: 3 silent, 5 separating, 7 with missing values, 9 a duplicate of 8, 11 a copy of a."""
+    rng = np.random.default_rng(4)
+    counts = pd.DataFrame(rng.poisson(1.5 + data.y.to_numpy()[:, None] * rng.random(120), (N, 120)).astype(float))
+    counts.columns = [f"n{k}" for k in range(120)]
+    counts["n3"], counts["n5"], counts["n9"] = 0.0, data.y + 0.1 * rng.random(N), counts["n8"]
+    counts["n11"] = 2 * data.a + 1
+    counts.loc[10:60, "n7"] = np.nan
+    return counts
+
+
+@pytest.fixture(scope="module")
+def fits(data, candidates):
+    return gi.logit_each("y ~ a + b + C(g)", data, covariates=candidates)
+
+
+def same_tables(fits, single, rows):
+    mine, whole = fits.tidy(adjust=None), fits.glance()
+    one, other = mine[rows(mine)].reset_index(drop=True), single.tidy()
+    assert one.term.tolist() == other.term.tolist()
+    numbers = [name for name in other if name not in ("term", "status")]
+    assert np.allclose(one[numbers], other[numbers], rtol=1e-9, atol=1e-10, equal_nan=True)
+    assert one.status.tolist() == other.status.tolist()
+    row, alone = whole[rows(whole)].iloc[0], single.glance().iloc[0]
+    names = [name for name in single.glance() if name not in ("status", "n_iter")]
+    assert np.allclose([float(row[n]) for n in names], [float(alone[n]) for n in names], rtol=1e-9, equal_nan=True)
+
+
+def of(name):
+    return lambda table: table.covariate == name
+
+
+def test_one_row_per_candidate_with_its_status(fits, candidates):
+    assert fits.names == candidates.columns.tolist()
+    status = fits.status
+    assert status[["n3", "n5", "n7", "n9", "n11"]].tolist() == [
+        "aliased",
+        "separated",
+        "converged",
+        "converged",
+        "aliased",
+    ]
+    assert (status.drop(["n3", "n5", "n11"]) == "converged").all()
+    notes = fits.glance().set_index("covariate").note
+    assert notes["n11"] == "n11 is aliased: n11 = 1 + 2*a"
+    assert "n5 goes to +inf" in notes["n5"]
+    assert len(fits.tidy()) == 120 * 6
+
+
+@pytest.mark.filterwarnings("ignore::glminfer.SeparationWarning")
+@pytest.mark.parametrize("name", ["n0", "n3", "n5", "n7", "n9", "n11"])
+def test_candidates_equal_single_fits(fits, data, candidates, name):
+    single = gi.logit(f"y ~ a + b + C(g) + {name}", data.assign(**{name: candidates[name]}))
+    same_tables(fits, single, of(name))
+    same_tables(fits, fits[name], of(name))
+
+
+def test_estimates_of_all_agree_with_single_fits_to_ten_digits(fits):
+    table = fits.tidy(adjust=None)
+    for name in fits.names[13::12]:
+        fit = fits[name]
+        rows = table[table.covariate == name]
+        assert np.allclose(rows.estimate, fit.coef, rtol=1e-10, atol=1e-11)
+        assert np.allclose(rows.std_error, fit.tidy().std_error, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ a * {x} + b", "y ~ {x} + a:{x} + C(g):{x} + b", "y ~ 0 + a + {x}", "y ~ {x}*C(g)"]
+)
+def test_interactions_with_a_candidate(data, candidates, formula):
+    part = candidates[["n0", "n7", "n20"]]
+    fits = gi.logit_each(formula, data, covariates=part)
+    for name in part:
+        single = gi.logit(formula.replace("{x}", name), data.assign(**{name: part[name]}))
+        same_tables(fits, single, of(name))
+
+
+@pytest.mark.parametrize("options", [{"weights": "w"}, {"offset": "o"}, {"weights": "w", "offset": "o"}])
+def test_weights_and_offsets(data, candidates, options):
+    part = candidates[["n0", "n7"]]
+    fits = gi.logit_each("y ~ a", data, covariates=part, **options)
+    for name in part:
+        same_tables(fits, gi.logit(f"y ~ a + {name}", data.assign(**{name: part[name]}), **options), of(name))
+
+
+@pytest.mark.parametrize("cov", ["HC0", "HC1", "HC2", "HC3"])
+def test_robust_covariances(fits, cov):
+    table = fits.tidy(cov=cov, adjust=None)
+    for name in ["n0", "n7", "n11"]:
+        expected = fits[name].tidy(cov=cov)
+        assert np.allclose(table[table.covariate == name].std_error, expected.std_error, rtol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize("cov", ["CR0", "CR1", "CR2"])
+def test_clustered_covariances(data, candidates, cov):
+    fits = gi.logit_each("y ~ a * {x}", data.assign(m=np.arange(N) % 17), covariates=candidates[["n0", "n7"]])
+    table = fits.tidy(cov=cov, cluster="m", adjust=None)
+    for name in ["n0", "n7"]:
+        expected = fits[name].tidy(cov=cov, cluster="m")
+        rows = table[table.covariate == name]
+        for column in ("std_error", "p_value", "df"):
+            assert np.allclose(rows[column], expected[column], rtol=1e-9, equal_nan=True)
+
+
+def test_a_bad_neighbour_changes_nothing_to_the_last_bit(data, candidates, fits):
+    good = candidates[[f"n{k}" for k in range(20, 40)]]
+    bad = good.copy()
+    bad["n25"], bad["n30"] = data.y + 0.0, np.inf
+    a, b = (gi.logit_each("y ~ a + b + C(g)", data, covariates=c) for c in (good, bad))
+    assert b.status["n30"] == "refused"
+    assert "inf" in b.glance().set_index("covariate").note["n30"]
+    kept = [name for name in good if name not in ("n25", "n30")]
+    assert (a.coef.loc[kept] == b.coef.loc[kept]).all(axis=None)
+    assert (a.coef.loc[kept] == fits.coef.loc[kept]).all(axis=None)
+
+
+def test_candidates_of_all_kinds(data, candidates):
+    part = candidates[["n0", "n1"]].astype(int)
+    expected = gi.logit_each("y ~ a", data, covariates=part).coef.to_numpy()
+    for given in (part.astype("uint8"), part.to_numpy(), part.astype("Int64"), part.to_dict("series")):
+        assert np.allclose(gi.logit_each("y ~ a", data, covariates=given).coef, expected, rtol=1e-10)
+    joined = gi.logit_each("y ~ a", data.join(part), covariates=["n1", "n0"])
+    assert np.allclose(joined.coef.loc[["n0", "n1"]], expected, rtol=1e-10)
+    bools = gi.logit_each("y ~ a", data, covariates=part > 1)
+    assert bools["n0"].coef.index.tolist() == ["Intercept", "a", "n0"]
+    assert np.allclose(bools["n0"].coef, bools.coef.loc["n0"], rtol=1e-10)
+
+
+def test_candidates_inside_functions_and_of_labels(data, candidates):
+    part = candidates[["n0", "n20"]]
+    fits = gi.logit_each("y ~ a + log1p({x}) + I({x}**2)", data, covariates=part)
+    assert fits.tidy().term[:4].tolist() == ["Intercept", "a", "log1p(n0)", "I(n0 ** 2)"]
+    for name in part:
+        single = gi.logit(f"y ~ a + log1p({name}) + I({name}**2)", data.assign(**{name: part[name]}))
+        same_tables(fits, single, of(name))
+        assert np.allclose(fits[name].coef, single.coef, rtol=1e-10)
+    labels = data[["g"]].assign(h=np.where(data.b > 0, "p", "q"))
+    fits = gi.logit_each("y ~ a", data.drop(columns="g"), covariates=labels)
+    assert fits.tidy().term.tolist() == ["Intercept", "a", "g[T.v]", "g[T.w]", "Intercept", "a", "h[T.q]"]
+
+
+def test_groups_of_candidates(data, candidates):
+    areas = {"VISp": ["n0", "n1", "n2"], "MOs": ["n12", "n13"], "all": [f"n{k}" for k in range(20, 40)]}
+    fits = gi.logit_each("y ~ a + b", data.join(candidates), covariates=areas)
+    assert fits.names == ["VISp", "MOs", "all"]
+    for area, members in areas.items():
+        single = gi.logit(f"y ~ a + b + {' + '.join(members)}", data.join(candidates))
+        same_tables(fits, single, of(area))
+    given = {area: candidates[members] for area, members in areas.items()}
+    again = gi.logit_each("y ~ a + b", data, covariates=given)
+    assert np.allclose(again["MOs"].coef, fits["MOs"].coef, rtol=1e-12)
+
+
+def test_more_candidates_than_rows_is_a_row_with_a_note(data):
+    rng = np.random.default_rng(0)
+    small = data.iloc[:30]
+    given = {"few": rng.standard_normal((30, 2)), "many": rng.standard_normal((30, 40))}
+    fits = gi.logit_each("y ~ a", small, covariates=given)
+    assert fits.status.tolist()[1] == "refused"
+    assert "42 columns, 30 rows" in fits.glance().note[1]
+
+
+def test_one_model_per_group_of_rows(data):
+    fits = gi.logit_each("y ~ a + b", data, by="s")
+    assert fits.names == ["s1", "s2"]
+    assert fits.tidy().columns[:2].tolist() == ["s", "term"]
+    for group in fits:
+        single = gi.logit("y ~ a + b", data[data.s == group])
+        same_tables(fits, single, lambda table, group=group: table.s == group)
+        assert np.allclose(fits[group].coef, single.coef, rtol=1e-10)
+    frame = data.assign(y=np.where(data.s == "s2", 1, data.y))
+    assert gi.logit_each("y ~ a + b", frame, by="s").status.tolist() == ["converged", "constant outcome"]
+
+
+def test_candidates_in_groups_of_rows(data, candidates):
+    fits = gi.logit_each("y ~ a * {x}", data, covariates=candidates[["n0", "n7", "n3"]], by="s")
+    assert fits.names[0] == ("s1", "n0")
+    for group in ["s1", "s2"]:
+        for name in ["n0", "n7"]:
+            frame = data.assign(**{name: candidates[name]})
+            single = gi.logit(f"y ~ a * {name}", frame[frame.s == group])
+            same_tables(fits, single, lambda t, g=group, n=name: (t.s == g) & (t.covariate == n))
+    assert set(fits.status.xs("n3", level="covariate")) == {"aliased"}
+
+
+def test_p_values_of_candidates_are_one_family(fits):
+    table = fits.tidy()
+    own = table[table.term == table.covariate]
+    assert len(own) == 120
+    expected = gi.adjust(own, "fdr_bh")
+    assert np.allclose(own.p_adjusted, expected.p_adjusted, equal_nan=True)
+
+
+def test_firth_where_separated(data, candidates):
+    fits = gi.logit_each("y ~ a", data, covariates=candidates[["n0", "n5"]], penalty="firth_if_separated")
+    assert fits.status.tolist() == ["converged", "separated, Firth"]
+    single = gi.logit("y ~ a + n5", data.assign(n5=candidates.n5), penalty=gi.Firth())
+    assert np.allclose(fits.coef.loc["n5"], single.coef, rtol=1e-6)
+
+
+def test_what_cannot_be_read_is_refused(data, candidates):
+    with pytest.raises(gi.FormulaError, match="'a' is a candidate, and the formula has it already"):
+        gi.logit_each("y ~ a", data, covariates=["a", "b"])
+    with pytest.raises(gi.FormulaError, match="on the left side"):
+        gi.logit_each("{x} ~ a", data, covariates=["b"])
+    with pytest.raises(gi.InputError, match="covariates=, or by="):
+        gi.logit_each("y ~ a", data)
+    with pytest.raises(gi.InputError, match="more than once"):
+        gi.logit_each("y ~ a", data, covariates=["b", "b"])
+    with pytest.raises(gi.FormulaError, match="no column 'c'"):
+        gi.logit_each("y ~ a", data, covariates=["b", "c"])
+    with pytest.raises(gi.InputError, match="some entries are one column and others are several"):
+        gi.logit_each("y ~ a", data, covariates={"x": ["b"], "z": data.b})
