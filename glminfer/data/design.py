@@ -21,6 +21,7 @@ from glminfer.data.later import NewRows, new_rows
 from glminfer.data.learning import evaluated, subset_mask
 from glminfer.data.reading import Given, Reading, check_names, given, read
 from glminfer.data.response import ResponseSpec, learn_response
+from glminfer.data.rows import Rows, memory_rows
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
@@ -29,7 +30,7 @@ from glminfer.data.vectors import outcome, prior_weights
 from glminfer.errors import FormulaError, counted, one_of
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
+Positions = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,13 +114,9 @@ class Sample:
     Attributes
     ----------
     design : Design
-    X : (n, p) float64, C order
-    y : (n,)
-        Outcome, or proportion of successes, in [0, 1].
-    weights : (n,)
-        Prior weight times number of trials.
+    rows : Rows
+        The used rows: columns of the design, outcome, weight (prior weight times number of trials), offset.
     trials : (n,) or None
-    offset : (n,)
     used : (n,) positions
         The used rows among the rows given.
     n_given, n_rows : int
@@ -134,18 +131,35 @@ class Sample:
     """
 
     design: Design
-    X: Floats
-    y: Floats
-    weights: Floats
+    rows: Rows
     trials: Floats | None
-    offset: Floats
-    used: Rows
+    used: Positions
     n_given: int
     n_rows: int
     columns: Columns
     notes: tuple[str, ...]
     dropped: dict[str, int]
-    after_subset: slice | Rows
+    after_subset: slice | Positions
+
+    @property
+    def X(self) -> Floats:
+        """Columns of the design, (n, p) in C order."""
+        return self.rows.values("X")
+
+    @property
+    def y(self) -> Floats:
+        """Outcome, or proportion of successes, in [0, 1], (n,)."""
+        return self.rows.values("y")[:, 0]
+
+    @property
+    def weights(self) -> Floats:
+        """Prior weight times number of trials, (n,)."""
+        return self.rows.values("weights")[:, 0]
+
+    @property
+    def offset(self) -> Floats:
+        """Known part of the linear predictor, (n,)."""
+        return self.rows.values("offset")[:, 0]
 
     @property
     def n_dropped(self) -> int:
@@ -155,8 +169,12 @@ class Sample:
     def at(self, rows: NDArray[Any]) -> Sample:
         """Some of the used rows, by mask or positions; the design and what is said of it stay."""
         trials = None if self.trials is None else self.trials[rows]
-        parts = {name: getattr(self, name)[rows] for name in ("y", "weights", "offset", "used")}
-        return replace(self, X=np.ascontiguousarray(self.X[rows]), trials=trials, **parts)
+        kept = memory_rows(self.X[rows], self.y[rows], self.weights[rows], self.offset[rows])
+        return replace(self, rows=kept, trials=trials, used=self.used[rows])
+
+    def with_outcome(self, y: Floats) -> Sample:
+        """The same rows with another outcome."""
+        return replace(self, rows=memory_rows(self.X, y, self.weights, self.offset))
 
     @property
     def n_subset_out(self) -> int:
@@ -288,13 +306,12 @@ def _sample(
     spec, y, trials = _outcome(reading, values, extras.get("trials"), n, told)
     learned = learn_factors(reading.formula, values)
     design = _design(reading, how, spec, learned, values)
+    X = matrix(reading.formula, learned, learned.values, n)
+    known = total_offset(reading.offsets, values, extras.get("offset"), n)
     return Sample(
         design=design,
-        X=matrix(reading.formula, learned, learned.values, n),
-        y=y,
-        weights=prior if trials is None else prior * trials,
+        rows=memory_rows(X, y, prior if trials is None else prior * trials, known),
         trials=trials,
-        offset=total_offset(reading.offsets, values, extras.get("offset"), n),
         used=selection.positions,
         n_given=selection.n_given,
         n_rows=selection.n_rows,

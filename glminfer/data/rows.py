@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.threads import in_order
 
@@ -24,6 +25,14 @@ _STRIPS = 32
 
 class Rows(Protocol):
     """What an engine (memory, files, cluster) offers."""
+
+    @property
+    def n(self) -> int:
+        """Number of rows, those of zero weight included."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
 
     @property
     def nobs(self) -> int:
@@ -37,6 +46,21 @@ class Rows(Protocol):
 
     def grouped(self, codes: NDArray[np.intp]) -> Rows:
         """The same rows, blocks carrying integer codes of a grouping column."""
+
+    def with_columns(self, kernel: Kernel, *arrays: Any) -> Rows:
+        """The same rows with other columns, ``kernel(block, *arrays)``."""
+
+    def with_offset(self, offset: Array) -> Rows:
+        """The same rows with another offset, (n, 1)."""
+
+    def without(self, gone: NDArray[np.bool_]) -> Rows:
+        """The same rows, those marked in ``gone`` (n,) weighing nothing."""
+
+    def every(self, step: int) -> MemoryRows:
+        """Each ``step``-th row, brought to memory: a subsample to start from."""
+
+    def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
+        """One field of the blocks over all rows, brought to memory where it is not there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +79,19 @@ class MemoryRows:
     block_rows: int = 0
 
     @property
+    def n(self) -> int:
+        """Number of rows, those of zero weight included."""
+        return self.whole.n
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.whole.X.shape[1])
+
+    @property
     def nobs(self) -> int:
         """Number of rows of positive weight."""
-        return int(np.count_nonzero(self.whole.weights.max(axis=1) > 0))
+        return int(self.sum(kernels.count_used))
 
     def _strips(self) -> list[list[slice]]:
         n, p = self.whole.X.shape
@@ -91,6 +125,10 @@ class MemoryRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
         return replace(self, whole=self.whole.with_groups(codes))
 
+    def with_columns(self, kernel: Kernel, *arrays: Any) -> MemoryRows:
+        """The same rows with other columns, ``kernel(block, *arrays)``."""
+        return self.with_X(self.map(kernel, *arrays))
+
     def with_X(self, X: Array) -> MemoryRows:
         """The same rows with other columns."""
         return replace(self, whole=replace(self.whole, X=X))
@@ -107,10 +145,25 @@ class MemoryRows:
         """The same rows for some of the models."""
         return replace(self, whole=self.whole.models(which))
 
+    def without(self, gone: NDArray[np.bool_]) -> MemoryRows:
+        """The same rows, those marked in ``gone`` (n,) weighing nothing."""
+        return self.with_weights(np.where(gone[:, None], 0.0, self.whole.weights))
+
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row: a subsample to start from."""
         part = self.whole.rows(slice(None, None, step))
         return replace(self, whole=replace(part, X=np.ascontiguousarray(part.X)))
+
+    def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
+        """One field of the block."""
+        return np.asarray(getattr(self.whole, name))
+
+
+def in_memory(rows: Rows) -> MemoryRows:
+    """The rows brought to memory, where they are not there already: for work that needs all of them at once."""
+    if isinstance(rows, MemoryRows):
+        return rows
+    return MemoryRows(Block(rows.values("X"), rows.values("y"), rows.values("weights"), rows.values("offset")))
 
 
 def memory_rows(X: Array, y: Array, weights: Array, offset: Array) -> MemoryRows:

@@ -15,11 +15,8 @@ from glminfer.numerics.blocks import Array
 _NAMED = 8  # coefficients spelled out in a separation message
 
 
-def alias_texts(relations: Mapping[int, Array], names: Sequence[str], X: Array) -> dict[str, str]:
-    """``{"c": "c = a + b"}`` for each aliased column."""
-    if not relations:
-        return {}
-    norms = np.sqrt(np.einsum("ij,ij->j", X, X))
+def alias_texts(relations: Mapping[int, Array], names: Sequence[str], norms: Array) -> dict[str, str]:
+    """``{"c": "c = a + b"}`` for each aliased column, given the norms of all columns."""
     return {names[j]: f"{names[j]} = {_combination(r, names, norms)}" for j, r in sorted(relations.items())}
 
 
@@ -109,16 +106,17 @@ def _told(sample: Sample, events: float, total: float) -> str:
     return f"{sample.design.response.event} in {events:,.0f} of {total:,.0f}"
 
 
-def _weightless(sample: Sample) -> list[str]:
-    count = int(np.count_nonzero(sample.weights == 0))
+def _weightless(sample: Sample, count: int) -> list[str]:
     what = "zero weight" if sample.trials is None else "zero weight or no trials"
     verb = "is" if count == 1 else "are"
     return [f"{counted(count, 'row')} of {what} {verb} given fitted values but not counted in nobs"] if count else []
 
 
-def notes_of(sample: Sample, aliased: Mapping[str, str], separation: str, status: Status) -> tuple[str, ...]:
+def notes_of(
+    sample: Sample, aliased: Mapping[str, str], separation: str, status: Status, weightless: int
+) -> tuple[str, ...]:
     """Everything worth saying about a fit, in the order it is printed."""
-    notes = [*sample.notes, *_weightless(sample)]
+    notes = [*sample.notes, *_weightless(sample, weightless)]
     notes += [f"{name} is aliased and has no estimate: {relation}" for name, relation in aliased.items()]
     notes += [separation] if separation else []
     if status is Status.LIMIT:

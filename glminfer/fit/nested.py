@@ -250,9 +250,8 @@ def _certified(where: Stage, coef: Array, terms: Terms, spaces: Sequence[Array])
 
 def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
     """One model by itself, separation included: columns Z B, the held part in the offset."""
-    whole = where.space.rows.whole
-    held = where.space.rows.with_offset(whole.offset + (whole.X @ point)[:, None])
-    held = held.with_X(np.ascontiguousarray(whole.X @ B))
+    rows = where.space.rows
+    held = rows.with_offset(rows.map(kernels.eta, point[None])).with_columns(kernels.combined, B)
     usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
     nearest = np.asarray(np.linalg.lstsq(B, near - point, rcond=None)[0], float) if usable else None
     start = flat_start(held, where.family) if nearest is None else nearest

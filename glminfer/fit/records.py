@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.design import Design, Sample
-from glminfer.data.rows import MemoryRows
+from glminfer.data.rows import Rows
 from glminfer.errors import RowsNeededError, Status
 from glminfer.fit.separation import Recession
 from glminfer.numerics import kernels, linalg
@@ -37,7 +37,7 @@ class Lost(Enum):
 class Space:
     """All used rows in working coordinates (r columns), and how those make the p columns of the design."""
 
-    rows: MemoryRows
+    rows: Rows
     basis: Basis
 
     def coordinates(self) -> Array:
@@ -86,7 +86,7 @@ class FitRecord:
         Where separated estimates go.
     separated_rows : (n,) bool or None
         Used rows whose fitted probability is exactly 0 or 1.
-    rows : MemoryRows or None
+    rows : Rows or None
         Working columns, outcome and weights of the used rows; separated rows weigh nothing.
     space : Space or None
         The working columns of all estimable coefficients, with every row at its own weight: where other models of the
@@ -125,7 +125,7 @@ class FitRecord:
     notes: tuple[str, ...]
     steps: tuple[Step, ...]
     grouped: bool
-    rows: MemoryRows | None
+    rows: Rows | None
     space: Space | None
     sample: Sample | None
     call: Mapping[str, Any]
@@ -135,10 +135,10 @@ class FitRecord:
         """Pearson χ² and Tjur's difference of mean probabilities (29); NaN for grouped outcomes."""
         rows, sample = self.with_rows()
         pearson, hits, misses = rows.sum(kernels.goodness, self.working[None], self.family)[0]
-        total, events = float(sample.weights.sum()), float(sample.weights @ sample.y)
+        total, events = sample.rows.sum(kernels.totals)[:2]
         if self.separated_rows is not None:  # fitted exactly: probability 1 for their events, 0 for the others
             hits += float(sample.weights[self.separated_rows] @ sample.y[self.separated_rows])
-        return float(pearson), float("nan") if self.grouped else hits / events - misses / (total - events)
+        return float(pearson), float("nan") if self.grouped else float(hits / events - misses / (total - events))
 
     @property
     def df_resid(self) -> int:
@@ -238,7 +238,7 @@ class FitRecord:
             return str(Status.SEPARATED)
         return str(Status.LIMIT if self.status is Status.LIMIT else Status.CONVERGED)
 
-    def with_rows(self) -> tuple[MemoryRows, Sample]:
+    def with_rows(self) -> tuple[Rows, Sample]:
         """The rows and the sample, or an error that says how to give them back."""
         if self.rows is None or self.sample is None:
             raise RowsNeededError(

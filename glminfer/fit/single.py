@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glminfer.data.design import Design, Sample
-from glminfer.data.rows import MemoryRows, memory_rows
+from glminfer.data.rows import Rows
 from glminfer.errors import DataError, Status
 from glminfer.fit import separation
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
@@ -22,8 +22,8 @@ from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
-from glminfer.numerics.penalties import AnyPenalty, Columns, Posed
-from glminfer.numerics.rank import Basis, learn_basis
+from glminfer.numerics.penalties import AnyPenalty, Columns
+from glminfer.numerics.rank import Basis, learn_basis, working_columns
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
 _MANY_ROWS = 20_000  # from here on Newton starts from the fit of a subsample
@@ -46,7 +46,7 @@ class Summit:
 
     Attributes
     ----------
-    rows : MemoryRows
+    rows : Rows
         What the solution was found on; separated rows weigh nothing there.
     solution : Solution
     inner : Basis or None
@@ -56,11 +56,26 @@ class Summit:
     separated : (n,) bool or None
     """
 
-    rows: MemoryRows
+    rows: Rows
     solution: Solution
     inner: Basis | None = None
     recession: separation.Recession | None = None
     separated: separation.Mask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over all rows: weights, weight of the events, rows of zero weight, rows with an offset."""
+
+    weight: float
+    events: float
+    silent: float
+    shifted: float
+
+    @property
+    def mean(self) -> float:
+        """The share of events."""
+        return self.events / self.weight
 
 
 def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRecord:
@@ -73,16 +88,23 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     """
     if method.penalty is None:
         refuse_saturated(sample)
-    raw = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
+    raw = sample.rows
+    totals = Totals(*map(float, raw.sum(kernels.totals)))
     chosen, constant = family(method.link), sample.design.constant
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design))
     basis = learn_basis(raw, len(sample.design.columns), constant) if posed is None else posed.basis
-    rows = raw.with_X(basis.columns(sample.X))
+    rows = in_basis(raw, basis)
     if posed is None:
-        summit = climb(rows, chosen, method, _start(rows, basis, chosen, sample))
+        summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals))
     else:
-        summit = Summit(rows, _penalised(rows, chosen, posed, method.control))
-    return _record(sample, raw.with_X(rows.whole.X), basis, summit, method, call)
+        start = flat_start(rows, chosen) if totals.shifted else np.zeros(basis.rank)
+        summit = Summit(rows, posed.maximise(rows, chosen, start[None], method.control))
+    return _record(sample, rows, basis, summit, totals, method, call)
+
+
+def in_basis(rows: Rows, basis: Basis) -> Rows:
+    """The rows in working columns."""
+    return rows if basis.plain else rows.with_columns(working_columns, basis)
 
 
 def _columns(design: Design) -> Columns:
@@ -91,19 +113,12 @@ def _columns(design: Design) -> Columns:
     return Columns((at >= intercept.start) & (at < intercept.stop), design.constant)
 
 
-def _penalised(rows: MemoryRows, fam: Family, posed: Posed, control: Control) -> Solution:
-    """The maximum exists whatever the data; the climb starts at zero, which no separation can spoil."""
-    start = flat_start(rows, fam) if np.any(rows.whole.offset) else np.zeros(rows.whole.X.shape[1])
-    return posed.maximise(rows, fam, start[None], control)
-
-
 def refuse_saturated(sample: Sample) -> None:
     """With as many independent columns as rows every outcome is fitted perfectly: nothing can be claimed."""
-    used = sample.weights > 0
-    n, p = int(used.sum()), sample.X.shape[1]
+    n, p = sample.rows.nobs, sample.rows.width
     if p <= n or sample.trials is not None:
         return
-    rank = int(np.linalg.matrix_rank(sample.X[used]))
+    rank = int(np.linalg.matrix_rank(sample.X[sample.weights > 0]))
     if rank >= n:
         raise DataError(
             f"There are {p:,} columns, {n:,} rows: every outcome would be fitted perfectly and nothing could be "
@@ -111,7 +126,7 @@ def refuse_saturated(sample: Sample) -> None:
         )
 
 
-def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit:
+def climb(rows: Rows, fam: Family, method: Method, start: Array) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
     scout = solve(rows, fam, _scouting(method), start)
     apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
@@ -119,9 +134,9 @@ def climb(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Summit
         newton = method.solver == "newton"
         return Summit(rows, _resumed(rows, fam, method, scout) if newton else solve(rows, fam, method, start))
     mask, cone = apart
-    kept = rows.with_weights(np.where(mask[:, None], 0.0, rows.whole.weights))
+    kept = rows.without(mask)
     inner = learn_basis(kept, len(start), None)
-    kept = kept.with_X(inner.columns(rows.whole.X))
+    kept = in_basis(kept, inner)
     return Summit(kept, solve(kept, fam, method, flat_start(kept, fam)), inner, cone, mask)
 
 
@@ -130,26 +145,26 @@ def _scouting(method: Method) -> Method:
     return method if method.solver == "newton" else Method(method.link)
 
 
-def _start(rows: MemoryRows, basis: Basis, fam: Family, sample: Sample) -> Array:
+def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals: Totals) -> Array:
     """The constant at the link of the overall mean, zero without one; with an offset, what makes eta flattest."""
-    if np.any(sample.offset):
+    if totals.shifted:
         return flat_start(rows, fam)
-    start, constant = np.zeros(basis.rank), sample.design.constant
+    start = np.zeros(basis.rank)
     if constant is None:
         return start
     at = np.flatnonzero(constant)
     where = np.flatnonzero(np.isin(basis.kept, at))
     if where.size == at.size:
-        start[where] = constant[at] * fam.quantile(np.array(np.average(sample.y, weights=sample.weights)))
+        start[where] = constant[at] * fam.quantile(np.array(totals.mean))
     return start
 
 
-def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
+def solve(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
     """Maximise the likelihood of one model by the method's solver."""
     objective = Likelihood(rows, fam)
     if method.solver != "newton":
         products = rows.sum(kernels.column_products)
-        total = max(float(rows.whole.weights.sum()), 1.0)
+        total = max(float(rows.sum(kernels.totals)[0]), 1.0)
         first = standardising(products, _unit_constant(rows), rows.nobs), total
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
@@ -157,16 +172,16 @@ def solve(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Soluti
     return maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
 
 
-def _unit_constant(rows: MemoryRows) -> Array | None:
+def _unit_constant(rows: Rows) -> Array | None:
     """The first column, as a combination of columns, when it is 1 in every row."""
-    X = rows.whole.X
-    return np.eye(X.shape[1])[0] if X.shape[1] and (X[:, 0] == 1.0).all() else None
+    if not rows.width or rows.sum(kernels.count_ones) < rows.n:
+        return None
+    return np.asarray(np.eye(rows.width)[0])
 
 
-def _subsample_start(rows: MemoryRows, fam: Family, start: Array) -> Array:
+def _subsample_start(rows: Rows, fam: Family, start: Array) -> Array:
     """The fit of an even subsample, itself started from a smaller one; the start given if that fails."""
-    n, p = rows.whole.X.shape
-    if n < max(_MANY_ROWS, 400 * p):
+    if rows.n < max(_MANY_ROWS, 400 * rows.width):
         return start
     few = rows.every(_FEWER)
     start = _subsample_start(few, fam, start)
@@ -174,7 +189,7 @@ def _subsample_start(rows: MemoryRows, fam: Family, start: Array) -> Array:
     return found.coef[0] if found.status[0] is Status.CONVERGED else start
 
 
-def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array) -> Solution:
+def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
     """A likelihood that is not concave: climb from several starts, keep the highest."""
     flat = flat_start(rows, fam)
     smooth = solve(rows, family("logit"), method, flat).coef[0]
@@ -184,7 +199,7 @@ def _best_of_starts(rows: MemoryRows, fam: Family, method: Method, start: Array)
     return max(done, key=lambda s: float(s.terms.loglik[0]))
 
 
-def exists(rows: MemoryRows, fam: Family, solution: Solution) -> bool:
+def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
     """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
     expected = newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
@@ -198,13 +213,10 @@ def _expected(solution: Solution) -> Any:
     return type(terms)(terms.loglik, terms.score, terms.information, terms.information)
 
 
-def _separation(
-    rows: MemoryRows, fam: Family, solution: Solution
-) -> tuple[separation.Mask, separation.Recession] | None:
-    whole = rows.whole
-    used = whole.weights[:, 0] > 0
+def _separation(rows: Rows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
+    used = rows.values("weights")[:, 0] > 0
     close = rows.map(kernels.suspicion, solution.coef, fam)
-    found = separation.find(whole.X[used], whole.y[used, 0], close[used])
+    found = separation.find(rows.values("X")[used], rows.values("y")[used, 0], close[used])
     if found is None:
         return None
     mask = np.zeros(len(used), dtype=bool)
@@ -212,7 +224,7 @@ def _separation(
     return mask, found[1]
 
 
-def _resumed(rows: MemoryRows, fam: Family, method: Method, solution: Solution) -> Solution:
+def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Solution:
     """No separation after all: let Newton finish the steps it was stopped at."""
     if solution.status[0] is Status.CONVERGED or method.solver != "newton" or method.control.max_iter is not None:
         return solution
@@ -220,10 +232,16 @@ def _resumed(rows: MemoryRows, fam: Family, method: Method, solution: Solution) 
 
 
 def _record(
-    sample: Sample, rows: MemoryRows, basis: Basis, summit: Summit, method: Method, call: Mapping[str, Any]
+    sample: Sample,
+    rows: Rows,
+    basis: Basis,
+    summit: Summit,
+    totals: Totals,
+    method: Method,
+    call: Mapping[str, Any],
 ) -> FitRecord:
     design, solution, fam = sample.design, summit.solution, family(method.link)
-    aliased = alias_texts(basis.relations, design.columns, sample.X)
+    aliased = _aliased(sample, basis)
     T = basis.T if summit.inner is None else basis.T @ summit.inner.T
     recession = _named_recession(summit, basis, sample)
     linear = T @ solution.coef[0]
@@ -250,9 +268,9 @@ def _record(
         nobs=rows.nobs,
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
-        null_loglik=_null_loglik(rows, sample, fam) + constant,
+        null_loglik=_null_loglik(rows, design.has_intercept, totals, fam) + constant,
         count_constant=constant,
-        n_trials=float(sample.weights.sum()) if sample.trials is not None else rows.nobs,
+        n_trials=totals.weight if sample.trials is not None else rows.nobs,
         saturated_loglik=saturated_loglik(sample.y, sample.weights, sample.trials) + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),
@@ -260,7 +278,7 @@ def _record(
         recession=recession,
         separated_rows=summit.separated,
         separation=text,
-        notes=notes_of(sample, aliased, text, status),
+        notes=notes_of(sample, aliased, text, status, int(totals.silent)),
         steps=solution.trace,
         grouped=sample.trials is not None,
         rows=summit.rows,
@@ -270,11 +288,19 @@ def _record(
     )
 
 
+def _aliased(sample: Sample, basis: Basis) -> dict[str, str]:
+    """``{"c": "c = a + b"}`` for each aliased column."""
+    if not basis.relations:
+        return {}
+    norms = np.sqrt(np.diagonal(sample.rows.sum(kernels.column_products)))
+    return alias_texts(basis.relations, sample.design.columns, norms)
+
+
 def _named_recession(summit: Summit, basis: Basis, sample: Sample) -> separation.Recession | None:
     """The cone in the coefficients of the columns."""
     if summit.recession is None:
         return None
-    scale = separation.largest(np.abs(sample.X), axis=0)
+    scale = separation.largest(sample.rows.map(kernels.sizes), axis=0)
     return separation.Recession(basis.T @ summit.recession.null, summit.recession.cone, scale)
 
 
@@ -289,14 +315,14 @@ def _values(linear: Array, recession: separation.Recession | None, aliased: list
     return values
 
 
-def _null_loglik(raw: MemoryRows, sample: Sample, fam: Family) -> float:
+def _null_loglik(raw: Rows, has_intercept: bool, totals: Totals, fam: Family) -> float:
     """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
     start = np.zeros((1, 1))
-    if not sample.design.has_intercept:
+    if not has_intercept:
         return float(NullLikelihood(raw, fam)(start).loglik[0])
-    mean = float(np.average(sample.y, weights=sample.weights))
-    if not np.any(sample.offset):
-        return float(sample.weights.sum() * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
+    if not totals.shifted:
+        mean = totals.mean
+        return float(totals.weight * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
     starts = constants(raw, fam)
     found = [maximise(NullLikelihood(raw, fam), at[None], Control()) for at in (starts[:1] if fam.concave else starts)]
     return max(float(one.terms.loglik[0]) for one in found)

@@ -81,7 +81,7 @@ class OwnOutcome:
         """The shared design with the outcome on the left."""
         assert stock.outcomes is not None
         y, known = stock.outcomes.take(np.array([k]))
-        sample = _known_only(replace(stock.sample, y=y[:, 0]), None if known is None else known[:, 0], name)
+        sample = _known_only(stock.sample.with_outcome(y[:, 0]), None if known is None else known[:, 0], name)
         column = self.given.column(k)
         text = written(name)
         values = [(name, frames.pick(column, sample.used))]

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from glminfer.data.rows import MemoryRows
+from glminfer.data.rows import Rows
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 
 
-def flat_start(rows: MemoryRows, fam: Family) -> Array:
+def flat_start(rows: Rows, fam: Family) -> Array:
     """Coefficients (r,) that bring eta = Xγ + offset nearest to one constant: no row starts saturated if possible."""
-    r = rows.whole.X.shape[1]
-    weights = rows.whole.weights[:, 0]
-    if not r or not weights.any():
+    r = rows.width
+    if not r or not rows.nobs:
         return np.zeros(r)
     packed = rows.sum(kernels.regression, mean_link(rows, fam))
     factored = linalg.factor(packed[:, :r])
     return np.zeros(r) if factored is None else linalg.solve(factored, packed[:, r])
 
 
-def mean_link(rows: MemoryRows, fam: Family) -> float:
+def mean_link(rows: Rows, fam: Family) -> float:
     """The link of the overall mean."""
-    whole = rows.whole
-    mean = np.average(whole.y[:, 0], weights=whole.weights[:, 0])
-    return float(fam.quantile(np.clip(np.array(mean), 1e-6, 1 - 1e-6)))
+    total, events = rows.sum(kernels.totals)[:2]
+    return float(fam.quantile(np.clip(np.array(events / total), 1e-6, 1 - 1e-6)))
 
 
-def constants(rows: MemoryRows, fam: Family) -> list[Array]:
+def constants(rows: Rows, fam: Family) -> list[Array]:
     """Starts (1,) for the null model: the link of the mean less some quantiles of the offset."""
-    used = rows.whole.weights[:, 0] > 0
-    middle = np.quantile(rows.whole.offset[used, 0], [0.5, 0.02, 0.25, 0.75, 0.98])
+    middle = np.quantile(rows.map(kernels.known_offsets), [0.5, 0.02, 0.25, 0.75, 0.98])
     return [np.array([mean_link(rows, fam) - value]) for value in dict.fromkeys(middle.tolist())]

@@ -9,10 +9,10 @@ import numpy as np
 
 from glminfer.data.design import Design, Sample, learn
 from glminfer.data.formula import updated
-from glminfer.data.rows import memory_rows
 from glminfer.errors import InputError, counted
 from glminfer.fit.nested import Stage, stage
 from glminfer.fit.records import FitRecord, Space
+from glminfer.fit.single import in_basis
 from glminfer.numerics.rank import learn_basis
 
 _ARGUMENTS = ("weights", "trials", "offset", "subset", "event")
@@ -70,9 +70,8 @@ def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:
 
 
 def _stage(fit: FitRecord, sample: Sample) -> Stage:
-    rows = memory_rows(sample.X, sample.y, sample.weights, sample.offset)
-    basis = learn_basis(rows, len(sample.design.columns), sample.design.constant)
-    space = Space(rows.with_X(basis.columns(sample.X)), basis)
+    basis = learn_basis(sample.rows, len(sample.design.columns), sample.design.constant)
+    space = Space(in_basis(sample.rows, basis), basis)
     blank = stage(space, fit.family, fit.control, penalty=fit.penalty)
     known = [name in fit.columns for name in sample.design.columns]
     linear = [fit.linear[fit.columns.index(n)] if k else 0.0 for n, k in zip(sample.design.columns, known, strict=True)]

@@ -27,7 +27,7 @@ def jackknife(fit: FitRecord, way: Grouping) -> Array:
         If one of them has no finite maximum; the message names the clusters.
     """
     rows, _ = fit.with_rows()
-    step = max(32, _AT_ONCE // max(rows.whole.n, 1))
+    step = max(32, _AT_ONCE // max(rows.n, 1))
     found = [_refits(fit, way, np.arange(k, min(k + step, way.count))) for k in range(0, way.count, step)]
     return np.concatenate(found)
 
@@ -65,10 +65,9 @@ def _looked_into(fit: FitRecord, way: Grouping, code: int, coef: Array) -> Array
 def _finite(fit: FitRecord, way: Grouping, code: int, coef: Array) -> bool:
     """Whether no direction of recession exists without one cluster (17)."""
     rows, _ = fit.with_rows()
-    whole = rows.whole
-    kept = (whole.weights[:, 0] > 0) & (way.codes != code)
-    close = kernels.suspicion(whole, coef[None], fit.family)
-    return separation.find(whole.X[kept], whole.y[kept, 0], close[kept]) is None
+    kept = (rows.values("weights")[:, 0] > 0) & (way.codes != code)
+    close = rows.map(kernels.suspicion, coef[None], fit.family)
+    return separation.find(rows.values("X")[kept], rows.values("y")[kept, 0], close[kept]) is None
 
 
 def _refuse(way: Grouping, lost: list[int], total: int) -> None:

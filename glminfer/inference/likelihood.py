@@ -223,9 +223,7 @@ def _without(where: Stage, separated: NDArray[np.bool_] | None) -> Stage:
     """The stage with separated rows weighing nothing: in the limit they carry neither score nor information."""
     if separated is None:
         return where
-    rows = where.space.rows
-    kept = rows.with_weights(np.where(separated[:, None], 0.0, rows.whole.weights))
-    return replace(where, space=replace(where.space, rows=kept))
+    return replace(where, space=replace(where.space, rows=where.space.rows.without(separated)))
 
 
 def informed(where: Stage, information: Array, space: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.rows import MemoryRows
+from glminfer.data.rows import MemoryRows, in_memory
 from glminfer.data.sessions import Sessions
 from glminfer.errors import InputError, Status
 from glminfer.fit.nested import Nested, Stage, nested_fits, span, stage_of
@@ -63,7 +63,7 @@ class Tested:
         """Scores and weights of the null model on its t rows."""
         rows = self.stage.space.rows
         found = rows.map(permutations.contributions, self.null.coef[None], self.stage.family)
-        return permutations.null_scores(rows.whole.X @ self.smaller, found[:, :1], found[:, 1:])
+        return permutations.null_scores(rows.values("X") @ self.smaller, found[:, :1], found[:, 1:])
 
     def residual(self) -> Array:
         """What is left of the tested columns after least squares on the nuisance columns, all rows alike (90)."""
@@ -81,7 +81,7 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
         If the other columns leave nothing of the tested ones.
     """
     where = stage_of(fit)
-    everything = where.space.rows.whole
+    everything = in_memory(where.space.rows).whole
     used = np.flatnonzero(everything.weights[:, 0] > 0)
     here = _on(where, used[targets])
     spaces = span(here, term_names.columns_without(fit, terms)), np.eye(where.space.basis.rank)
@@ -100,7 +100,7 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
 
 
 def _on(where: Stage, rows: Codes) -> Stage:
-    whole = where.space.rows.whole
+    whole = in_memory(where.space.rows).whole
     X, y, weights, offset = (part[rows] for part in (whole.X, whole.y, whole.weights, whole.offset))
     return replace(where, space=replace(where.space, rows=MemoryRows(Block(X, y, weights, offset))))
 
@@ -163,7 +163,7 @@ def ratio_statistics(part: Tested, moved: Array) -> Statistics:
             "The model without the tested term is separated, and its refits with moved columns are not comparable; "
             "use statistic='score', which leaves the separated rows out."
         )
-    whole = part.stage.space.rows.whole
+    whole = in_memory(part.stage.space.rows).whole
     rows = replace(whole, X=np.ascontiguousarray(whole.X @ part.smaller))
     known = np.linalg.lstsq(part.smaller, part.null.coef, rcond=None)[0]
     columns = np.ascontiguousarray(moved.T)

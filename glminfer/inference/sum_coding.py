@@ -17,7 +17,7 @@ def sum_coordinates(fit: FitRecord, where: Stage) -> Array:
     if all(f.reduced is None for f in design.factors.values()):
         return where.space.coordinates()
     _, sample = fit.with_rows()
-    X, Z = recoded_columns(design, sample, fit.call["data"]), where.space.rows.whole.X
+    X, Z = recoded_columns(design, sample, fit.call["data"]), where.space.rows.values("X")
     used = sample.weights > 0
     X, Z = X[used], Z[used]
     factored = linalg.factor(Z.T @ Z)

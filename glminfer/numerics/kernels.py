@@ -72,6 +72,38 @@ def _closeness(block: Block, coef: Array, family: Family) -> Array:
     return np.where(np.isnan(ratio), np.inf, ratio)
 
 
+def count_used(block: Block) -> int:
+    """Number of rows of positive weight in any model."""
+    return int(np.count_nonzero(block.weights.max(axis=1) > 0))
+
+
+def totals(block: Block) -> Array:
+    """Sum of the weights, weight of the events, rows of zero weight, and rows with an offset, of one model: (4,)."""
+    weights = block.weights[:, 0]
+    silent, shifted = np.count_nonzero(weights == 0), np.count_nonzero(block.offset)
+    return np.array([weights.sum(), weights @ block.y[:, 0], silent, shifted])
+
+
+def known_offsets(block: Block) -> Array:
+    """Offsets of the rows of positive weight of one model."""
+    return np.asarray(block.offset[block.weights[:, 0] > 0, 0])
+
+
+def count_ones(block: Block) -> int:
+    """Rows in which the first column is 1."""
+    return int(np.count_nonzero(block.X[:, 0] == 1.0))
+
+
+def sizes(block: Block) -> Array:
+    """Largest absolute value of each column, (1, p); zero where the block has no rows."""
+    return np.asarray(np.abs(block.X).max(axis=0, initial=0.0)[None])
+
+
+def combined(block: Block, A: Array) -> Array:
+    """Combinations X A of the columns, (n, q)."""
+    return np.asarray(block.X @ A)
+
+
 def column_products(block: Block) -> Array:
     """XᵀX over the rows of positive weight, (p, p)."""
     used = block.weights.max(axis=1) > 0

@@ -73,6 +73,11 @@ class Basis:
         return np.ascontiguousarray(Z)
 
 
+def working_columns(block: Block, basis: Basis) -> Array:
+    """Z = X T of a block."""
+    return basis.columns(block.X)
+
+
 def full_basis(p: int, means: Array) -> Basis:
     """The design columns as they are."""
     return Basis(np.eye(p), np.arange(p), np.zeros(p), None, {}, means)
