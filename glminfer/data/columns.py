@@ -130,6 +130,16 @@ def column_of(values: Any, name: str) -> Column:
     return _from_numpy(np.asarray(values), name)
 
 
+def label_column_of(values: Any, name: str) -> Column:
+    """The same for a column of labels: dates, too, are labels, in the order of time."""
+    try:
+        return column_of(values, name)
+    except DatesError:
+        dates = pd.Series(values)
+        text = dates.astype(str).astype(object)
+        return _from_strings(text.where(dates.notna(), None).to_numpy())
+
+
 # NumPy ---------------------------------------------------------------------------------------------------------------
 
 
@@ -267,10 +277,14 @@ def _from_masked(series: pd.Series, plain: np.dtype[Any]) -> Column:
 _DATES = {"datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period"}
 
 
-def _dates(name: str, kind: str) -> DataError:
+class DatesError(DataError):
+    """A column of dates, times or time spans where numbers or labels are needed."""
+
+
+def _dates(name: str, kind: str) -> DatesError:
     span = "delta" in kind or kind.startswith("m8") or "duration" in kind
     way = f"{name}.dt.total_seconds()" if span else f"({name} - {name}.min()).dt.total_seconds()"
-    return DataError(
+    return DatesError(
         f"{name} holds {'time spans' if span else 'dates or times'} ({kind}), which have no natural unit in a model. "
         f"Add a column of numbers, such as {way}, or of labels, and use that."
     )

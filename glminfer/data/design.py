@@ -13,7 +13,8 @@ from glminfer.data import frames
 from glminfer.data.coding import LearnedFactor, constant_weights
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
-from glminfer.data.expressions import all_columns, expression, stored_columns
+from glminfer.data.expressions import all_columns, expression, label_columns, stored_columns
+from glminfer.data.extremes import refuse_extreme
 from glminfer.data.factors import Learned, learn_factors, matrix
 from glminfer.data.formula import Formula, spelled
 from glminfer.data.frames import Column, Columns
@@ -270,7 +271,7 @@ def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
         condition = expression(spelled(subset), reading.known)
         check_names(condition, frames.names(data), reading.scope)
         expressions.append(condition)
-    columns = frames.take(data, [*stored_columns(expressions), *how.names])
+    columns = frames.take(data, [*stored_columns(expressions), *how.names], label_columns(expressions))
     return with_sequences(columns, expressions, reading.scope)
 
 
@@ -307,6 +308,7 @@ def _sample(
     learned = learn_factors(reading.formula, values)
     design = _design(reading, how, spec, learned, values)
     X = matrix(reading.formula, learned, learned.values, n)
+    refuse_extreme(X, learned.names)
     known = total_offset(reading.offsets, values, extras.get("offset"), n)
     return Sample(
         design=design,

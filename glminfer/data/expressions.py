@@ -178,6 +178,23 @@ def all_columns(expressions: Iterable[Expression]) -> list[str]:
     return list(dict.fromkeys(name for e in expressions for name in e.columns))
 
 
+def label_columns(expressions: Iterable[Expression]) -> set[str]:
+    """The columns of the frame whose values only tell rows apart, inside C() and as ``by=``: dates will do."""
+    labels: set[str] = set()
+    others: set[str] = set()
+    for e in expressions:
+        made = {sequence.text for sequence in e.sequences}
+        labels |= {name for _, name in e.raw} - made
+        others |= (set(e.columns) if e.code is None else {name for _, name in e.values}) - made
+        for sequence in e.sequences:
+            by = sequence.by.column if sequence.by is not None else None
+            parts = [part for part in sequence.parts if by is None or part is not sequence.by]
+            inside = label_columns(parts)
+            labels |= inside if by is None else {by, *inside}
+            others |= set(stored_columns(parts)) - inside
+    return labels - others
+
+
 def stored_columns(expressions: Iterable[Expression]) -> list[str]:
     """The columns of the frame some expressions need, each once."""
     names: dict[str, None] = {}

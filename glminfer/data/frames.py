@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.alignment import in_frame_order
-from glminfer.data.columns import Column, Factor, Masked, any_missing, column_of, missing, numbers, pick
+from glminfer.data.columns import (
+    Column,
+    Factor,
+    Masked,
+    any_missing,
+    column_of,
+    label_column_of,
+    missing,
+    numbers,
+    pick,
+)
 from glminfer.data.dictionaries import column_values, dict_length
 from glminfer.errors import DataError, FormulaError, nearest
 
@@ -24,6 +34,7 @@ __all__ = [
     "aligned_column",
     "any_missing",
     "index",
+    "label_column",
     "length",
     "missing",
     "names",
@@ -35,6 +46,7 @@ __all__ = [
 ]
 
 Rows = NDArray[np.intp]
+Wanted = Mapping[str, Callable[[Any, str], Column]]  # column name and how its values are converted
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,7 @@ def length(frame: Any) -> int:
 # taking columns ------------------------------------------------------------------------------------------------------
 
 
-def take(frame: Any, wanted: Iterable[str]) -> Columns:
+def take(frame: Any, wanted: Iterable[str], labels: Iterable[str] = ()) -> Columns:
     """Convert the wanted columns of a frame, and no others.
 
     Parameters
@@ -105,6 +117,8 @@ def take(frame: Any, wanted: Iterable[str]) -> Columns:
         Lazy frames are collected once, with the wanted columns only.
     wanted : iterable of str
         Column names.
+    labels : iterable of str
+        Those whose values only tell rows apart; they may be dates.
 
     Returns
     -------
@@ -117,7 +131,7 @@ def take(frame: Any, wanted: Iterable[str]) -> Columns:
     DataError
         For a column of dates or of mixed values, or a name that occurs twice.
     """
-    wanted = tuple(dict.fromkeys(wanted))
+    wanted = dict.fromkeys(wanted, column_of) | dict.fromkeys(labels, label_column_of)
     if isinstance(frame, pd.DataFrame):
         return _from_pandas(frame, wanted)
     if isinstance(frame, Columns):
@@ -167,6 +181,13 @@ def aligned_column(value: Any, frame: Any, what: str) -> Column:
     return column_of(in_frame_order(value, index(frame), length(frame), what), what)
 
 
+def label_column(value: Any, frame: Any, what: str) -> Column:
+    """`aligned_column` for values that only tell rows apart, such as clusters; they may be dates."""
+    if isinstance(value, str):
+        return take(frame, (), labels=(value,)).data[value]
+    return label_column_of(in_frame_order(value, index(frame), length(frame), what), what)
+
+
 def aligned(value: Any, frame: Any, what: str) -> NDArray[np.float64]:
     """`aligned_column` as floats, NaN where missing."""
     name = f"{what}={value!r}" if isinstance(value, str) else what
@@ -185,23 +206,23 @@ def _listed(known: Sequence[str], most: int = 12) -> str:
     return f"The columns are {', '.join(known[:most])}{more}."
 
 
-def _from_pandas(frame: pd.DataFrame, wanted: Sequence[str]) -> Columns:
+def _from_pandas(frame: pd.DataFrame, wanted: Wanted) -> Columns:
     labels = _labels(frame.columns, wanted)
     data = {}
-    for name in wanted:
+    for name, convert in wanted.items():
         series = frame[labels[name]]
         if isinstance(series, pd.DataFrame):
             raise DataError(
                 f"{series.shape[1]} columns are called {name!r}, so the formula cannot tell them apart; rename them."
             )
-        data[name] = column_of(series, name)
+        data[name] = convert(series, name)
     return Columns(data, frame.index, len(frame), frame)
 
 
-def _labels(columns: pd.Index, wanted: Sequence[str]) -> dict[str, Any]:
+def _labels(columns: pd.Index, wanted: Iterable[str]) -> dict[str, Any]:
     """Column labels by their names as strings (labels may be numbers or tuples)."""
     found: dict[str, Any] = {name: name for name in wanted if name in columns}
-    if len(found) < len(wanted):
+    if not found.keys() >= set(wanted):
         found = {str(label): label for label in columns} | found
     for name in wanted:
         if name not in found:
@@ -209,20 +230,20 @@ def _labels(columns: pd.Index, wanted: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _known(columns: Columns, wanted: Sequence[str]) -> Columns:
+def _known(columns: Columns, wanted: Iterable[str]) -> Columns:
     for name in wanted:
         if name not in columns.data:
             raise unknown_column(name, tuple(columns.data))
     return Columns({name: columns.data[name] for name in wanted}, columns.index, columns.n, columns.native)
 
 
-def _from_dict(frame: Mapping[Any, Any], wanted: Sequence[str]) -> Columns:
+def _from_dict(frame: Mapping[Any, Any], wanted: Wanted) -> Columns:
     known = {str(key): value for key, value in frame.items()}
     n = dict_length(frame)
     for name in wanted:
         if name not in known:
             raise unknown_column(name, tuple(known))
-    data = {name: column_of(column_values(known[name], n), name) for name in wanted}
+    data = {name: convert(column_values(known[name], n), name) for name, convert in wanted.items()}
     return Columns(data, None, n, frame)
 
 
@@ -253,14 +274,14 @@ def _collected(frame: Any, wanted: Sequence[str]) -> Any:
     return chosen.collect() if isinstance(chosen, nw.LazyFrame) else chosen
 
 
-def _from_narwhals(native: Any, wanted: Sequence[str]) -> Columns:
+def _from_narwhals(native: Any, wanted: Wanted) -> Columns:
     frame = _narwhals(native)
     known = tuple(frame.collect_schema().names())
     for name in wanted:
         if name not in known:
             raise unknown_column(name, known)
-    table = _collected(frame, wanted or known[:1])
-    data = {name: column_of(_series_values(table[name]), name) for name in wanted}
+    table = _collected(frame, tuple(wanted) or known[:1])
+    data = {name: convert(_series_values(table[name]), name) for name, convert in wanted.items()}
     labels = table.to_native().index if table.implementation.is_pandas_like() else None
     return Columns(data, labels, len(table), native)
 

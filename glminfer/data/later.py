@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glminfer.data import frames
 from glminfer.data.columns import Factor
 from glminfer.data.evaluation import Value
-from glminfer.data.expressions import Expression, all_columns, expression, stored_columns
+from glminfer.data.expressions import Expression, all_columns, expression, label_columns, stored_columns
 from glminfer.data.factors import known_values, matrix
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated
@@ -64,7 +64,8 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
     factors, offsets, left = _expressions(design, response)
     everything = [*factors, *offsets, *left]
     arguments = _arguments(design, response)
-    columns = frames.take(data, [*stored_columns(everything), *arguments.values()])
+    stored = [*stored_columns(everything), *arguments.values()]
+    columns = frames.take(data, stored, label_columns(everything))
     columns = with_sequences(columns, everything, design.scope)
     n = columns.n if columns.data else frames.length(data)
     extras = {what: frames.aligned(name, columns, what) for what, name in arguments.items()}

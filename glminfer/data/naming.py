@@ -95,9 +95,16 @@ class Namer(ast.NodeTransformer):
             self._visit_options_of_C(node)
         else:
             node.args = [self.visit(arg) for arg in node.args]
-            node.keywords = [self.visit(option) for option in node.keywords]
+            node.keywords = [self._option(path, option) for option in node.keywords]
         node.func = ast.Name(variable, ast.Load())
         return node
+
+    def _option(self, path: str, option: ast.keyword) -> ast.keyword:
+        if path in _WITHIN_SESSIONS and option.arg == "by":
+            option.value = self._within("raw", option.value, False)
+            return option
+        visited: ast.keyword = self.visit(option)
+        return visited
 
     def _sequence(self, node: ast.Call) -> ast.AST:
         """A call that looks at other rows: computed beforehand, and read like a column."""
@@ -187,6 +194,8 @@ class Namer(ast.NodeTransformer):
         found.append((variable, path))
         return variable
 
+
+_WITHIN_SESSIONS = {"center", "scale", "standardize"}  # their by= takes labels as stored
 
 _PLACE = {
     "offset": "a term of its own on the right-hand side, '+ offset(z)'",

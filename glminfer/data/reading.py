@@ -107,10 +107,16 @@ def check_names(found: Expression, columns: Sequence[str], scope: Scope, known: 
 
 
 def _refuse_response_on_the_right(reading: Reading) -> None:
-    left = set(all_columns(list(reading.response)))
+    left = set(all_columns(reading.response))
     for factor in reading.factors:
-        if factor.column in left:
+        if factor.column in left or _is_made_of(factor, left):
+            what = repr(factor.column) if factor.column else f"{factor.text}, a function of the outcome,"
             raise FormulaError(
-                f"{factor.column!r} is on both sides of {reading.formula.text!r}: the outcome cannot explain itself. "
+                f"{what} is on both sides of {reading.formula.text!r}: the outcome cannot explain itself. "
                 "Take it out on the right."
             )
+
+
+def _is_made_of(factor: Expression, left: set[str]) -> bool:
+    """Whether an expression is a function of the outcome alone, where the outcome is one column: I(y), C(y), y > 0."""
+    return len(left) == 1 and set(factor.columns) == left

@@ -72,7 +72,7 @@ def _each(x: Any, by: Any, learn: Callable[[Floats, str], Scaling]) -> Scaling |
 
 
 def _sessions(by: Any) -> tuple[NDArray[Any], tuple[Any, ...]]:
-    if np.ndim(by) != 1:
+    if not hasattr(by, "codes") and np.ndim(by) != 1:
         raise FormulaError(f"by={by!r} is no column; write its name without quotes, by=session.")
     return labels_of(by) or distinct_values(np.asarray(by))
 

@@ -100,7 +100,7 @@ def _items(by: Any, data: Any) -> list[Any]:
 def _column(value: Any, data: Any, rows: Codes, what: str) -> tuple[str, Column]:
     """Name and values of a column on the rows asked about, none of them missing."""
     try:
-        column = frames.aligned_column(value, data, what)
+        column = (frames.label_column if what == "by" else frames.aligned_column)(value, data, what)
     except FormulaError as error:
         raise FormulaError(f"{error} A column added since the fit is given by its values, {what}=data[…].") from None
     if len(rows) and len(column) <= rows.max():

@@ -148,7 +148,7 @@ def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[
     if by is None:
         return None, [(None, sample, np.arange(len(sample.used)))]
     name = by if isinstance(by, str) else str(getattr(by, "name", None) or "group")
-    factor = _factor(frames.aligned_column(by, data, "by"))
+    factor = _factor(frames.label_column(by, data, "by"))
     codes = factor.codes[sample.used]
     if not (codes >= 0).any():
         raise DataError(f"by={name!r} is missing in all rows used, so there are no groups.")

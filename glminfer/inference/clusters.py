@@ -93,7 +93,7 @@ def _grouping(sample: Sample, data: Any, item: Any) -> Grouping:
 
 def _column(data: Any, item: Any) -> Column:
     try:
-        return frames.aligned_column(item, data, "cluster")
+        return frames.label_column(item, data, "cluster")
     except FormulaError as error:  # a name that is not there
         raise FormulaError(f"{error} A column added since the fit is given by its values, cluster=data[…].") from None
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import patsy
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -272,6 +273,9 @@ def test_functions_of_env_and_caller():
         ("y ~ offset(g)", "offset(g) must be one column of numbers."),
         ("y ~ x + y", "'y' is on both sides of 'y ~ x + y': the outcome cannot explain itself."),
         ("y > 0 ~ x*y", "'y' is on both sides"),
+        ("y ~ x + I(y)", "I(y), a function of the outcome, is on both sides of 'y ~ x + I(y)': the outcome cannot"),
+        ("y ~ C(y):x", "C(y), a function of the outcome, is on both sides"),
+        ("z > 5 ~ log(z)", "log(z), a function of the outcome, is on both sides"),
         ("y ~ 0", "'y ~ 0' has no terms and no intercept, so there is nothing to estimate."),
         ("x + z", "'x + z' has no outcome; write it on the left, 'choice ~ contrast'."),
     ],
@@ -422,8 +426,31 @@ def test_infinite_values(formula, message):
 
 
 def test_huge_values_are_not_infinite():
-    frame = FRAME.assign(x=1e308, i=np.float32(3e38))
+    frame = FRAME.assign(x=1e140, i=np.float32(3e38))
     assert np.isfinite(learn("y ~ x + i", frame).X).all()
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (1e308, "x is as large as 1e+308 (in absolute value), and its squares overflow double precision."),
+        (-3e160, "x is as large as 3e+160 (in absolute value), and its squares overflow double precision. Rescale the"),
+        (2e-170, "x is no larger than 2e-170 (in absolute value), and its squares vanish in double precision. Rescale"),
+        (2e-170, "Rescale the column: divide it by 1e-170."),
+    ],
+)
+def test_columns_beyond_double_precision_are_refused(unit, message):
+    frame = FRAME.assign(x=unit * np.linspace(0.1, 1, 60))
+    assert message in raised("y ~ z + x", frame)
+    rescaled = learn(f"y ~ z + I(x / {unit})", frame).X[:, 2]
+    np.testing.assert_allclose(rescaled, np.linspace(0.1, 1, 60))
+    assert "x:x2 is a product too large for double precision" in raised(
+        "y ~ x:x2", FRAME.assign(x=1e200, x2=1e200 * FRAME.z)
+    )
+
+
+def test_columns_of_zeros_are_not_extreme():
+    assert learn("y ~ x + z", FRAME.assign(x=0.0)).X[:, 1].any() == np.False_
 
 
 # weights, trials, offset ---------------------------------------------------------------------------------------------
@@ -589,3 +616,36 @@ def test_import_is_light():
         "print([m for m in ('statsmodels', 'scipy.stats', 'matplotlib', 'pyarrow', 'narwhals') if m in new])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# dates that only tell rows apart -------------------------------------------------------------------------------------
+
+DAYS = pd.date_range("2016-12-14", periods=3)
+DATES = {
+    "datetime": DAYS.repeat(20),
+    "with time zone": DAYS.tz_localize("Europe/London").repeat(20),
+    "python dates": [day.date() for day in DAYS.repeat(20)],
+    "period": DAYS.to_period("D").repeat(20),
+    "arrow": pd.array([day.date() for day in DAYS.repeat(20)], dtype=pd.ArrowDtype(pa.date32())),
+}
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_dates_may_be_labels(kind):
+    frame = FRAME.assign(day=DATES[kind], text=np.repeat(["p", "q", "r"], 20))
+    for term in ("lag(x, 1, by={})", "history(x, 2, {}, before=0)", "standardize(x, by={})", "0 + C({})"):
+        expected, found = (learn(f"y ~ {term.format(name)}", frame).X for name in ("text", "day"))
+        np.testing.assert_array_equal(found, expected)
+    for name in ("day", "C(day) + day", "lag(day)", "lag(x, 1, by=day) + day"):
+        assert "day holds dates or times" in raised(f"y ~ {name}", frame)
+    missing = frame.assign(day=frame.day.where(frame.index != 3))
+    assert learn("y ~ C(day)", missing).dropped == {"day": 1}
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, pa.Table.from_pandas, lambda f: {k: f[k].to_numpy() for k in f}])
+def test_dates_of_any_frame_may_be_labels(make):
+    frame = FRAME.assign(day=DATES["datetime"])
+    sample = learn("y ~ lag(x, 1, by=day) + C(day)", make(frame))
+    assert sample.n_dropped == 3
+    assert sample.design.columns[-1].startswith("C(day)[T.2016-12-16")
+    assert "day holds dates or times" in raised("y ~ day", make(frame))

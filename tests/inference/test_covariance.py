@@ -345,6 +345,19 @@ def test_clusters_by_name_array_series_and_label(trials: pd.DataFrame, fit: gi.F
         agree(fit.vcov(cluster=values), by_name, 1e-12)
 
 
+def test_dates_may_be_clusters(trials: pd.DataFrame, fit: gi.Fit) -> None:
+    days = pd.Timestamp("2016-12-14") + pd.to_timedelta(trials.mouse.factorize()[0], unit="D")
+    by_name = fit.vcov(cluster="mouse")
+    for values in (days, days.to_numpy(), [day.date() for day in days], pd.Series(days, trials.index).dt.date):
+        agree(fit.vcov(cluster=values), by_name, 1e-12)
+    again = gi.logit(fit.formula, trials.assign(day=days))
+    agree(again.vcov(cluster="day"), by_name, 1e-12)
+    with pytest.raises(gi.DataError, match="day is missing in 1 of the"):
+        gi.logit(fit.formula, trials.assign(day=pd.Series(days, trials.index).where(trials.index != 3))).vcov(
+            cluster="day"
+        )
+
+
 def test_a_column_of_the_formula_may_be_the_cluster(trials: pd.DataFrame, fit: gi.Fit) -> None:
     """Dummies of the cluster column fit each cluster's mean: its score along them is zero, and CR2 leaves it out."""
     agree(fit.vcov(cluster="g"), fit.vcov(cluster=trials.g), 1e-12)

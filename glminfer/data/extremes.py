@@ -1,0 +1,36 @@
+"""Columns whose squares double precision cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import DataError
+
+_LEAST, _MOST = 1e-290, 1e290  # sums of squares between these leave room for weights and products of columns
+
+
+def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Raise when the sum of squares of a column overflows, or vanishes although the column is not zero."""
+    squares = np.einsum("ij,ij->j", X, X)
+    if ((squares >= _LEAST) & (squares <= _MOST)).all():
+        return
+    for j in np.flatnonzero(~((squares >= _LEAST) & (squares <= _MOST))).tolist():
+        largest = float(np.abs(X[:, j]).max(initial=0.0))
+        if largest:
+            raise _extreme(names[j], largest)
+
+
+def _extreme(name: str, largest: float) -> DataError:
+    if np.isinf(largest):
+        return DataError(
+            f"{name} is a product too large for double precision (above 1.8e+308). Rescale the columns it is made of: "
+            "divide them by a power of ten."
+        )
+    size, verb = ("as large as", "overflow") if largest > 1 else ("no larger than", "vanish in")
+    return DataError(
+        f"{name} is {size} {largest:.3g} (in absolute value), and its squares {verb} double precision. Rescale the "
+        f"column: divide it by 1e{np.floor(np.log10(largest)):+04.0f}."
+    )
