@@ -76,19 +76,45 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
     suspicion : (n,)
         Larger for rows likelier to be separated; decides only which rows are looked at first.
     """
+    sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
+    kinds = _kinds(Z, sign)
+    if kinds is None:
+        separated = _separated(Z, sign, suspicion)
+    else:
+        first, which, kind_sign = kinds
+        separated = _separated(Z[first], kind_sign, suspicion[first])[which]
+    if not separated.any():
+        return None
+    return separated, _recession(Z, sign, separated)
+
+
+def _separated(Z: Array, sign: Array, suspicion: Array) -> Mask:
+    """Rows that some direction of recession moves."""
     scaled = Z / largest(np.abs(Z), axis=0)
     scaled = scaled / largest(np.abs(scaled), axis=1)[:, None]
-    sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
-    separated = np.zeros(len(y), dtype=bool)
+    separated = np.zeros(len(sign), dtype=bool)
     while not separated.all():  # each round removes rows that one direction separates
         left = np.flatnonzero(~separated)
         found = _one_direction(scaled[left], sign[left], suspicion[left])
         if found is None:
             break
         separated[left[found]] = True
-    if not separated.any():
+    return separated
+
+
+def _kinds(Z: Array, sign: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array] | None:
+    """Rows that are equal, as one: the first of each kind, the kind of each row, and its sign; None if there are none.
+
+    Equal rows with different outcomes are mixed: no direction of recession moves them.
+    """
+    if len(Z) > _DIRECT:
         return None
-    return separated, _recession(Z, sign, separated)
+    _, first, which = np.unique(Z, axis=0, return_index=True, return_inverse=True)
+    if 2 * len(first) > len(Z):
+        return None
+    which = which.reshape(-1)
+    alike = np.bincount(which, sign != sign[first][which]) == 0
+    return first, which, np.where(alike, sign[first], 0.0)
 
 
 def largest(values: Array, axis: int) -> Array:

@@ -197,7 +197,7 @@ def score_sums(block: Block, coef: Array, family: Family, directions: Array, cou
     assert block.groups is not None
     u = score_along(block, coef, family, directions)
     sums = [np.bincount(block.groups, column, count) for column in u.T]
-    return np.array(sums).reshape(-1, count).T  # no direction at all where everything is separated
+    return np.array(sums, dtype=float).reshape(-1, count).T  # no direction at all where everything is separated
 
 
 def quadratic(block: Block, matrix: Array) -> Array:

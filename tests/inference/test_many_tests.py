@@ -157,3 +157,26 @@ def test_penalised_fits_have_no_likelihood_ratio(data, outcomes):
 def test_unknown_terms(fits):
     with pytest.raises(gi.InputError, match="'w' is not a term of this fit"):
         fits.lr_test("w")
+
+
+@pytest.mark.parametrize("method", ["profile", "score", "wald"])
+def test_intervals_of_chosen_terms(fits, each, method):
+    table = fits.confint(["x", "x:z"], method=method, level=0.9)
+    assert table.columns.tolist() == ["outcome", "term", "conf_low", "conf_high"]
+    for name in ["y0", "y5", "y7"]:
+        rows, expected = table[table.outcome == name], fits[name].confint(method=method, terms=["x", "x:z"], level=0.9)
+        assert np.allclose(
+            rows[["conf_low", "conf_high"]], expected[["conf_low", "conf_high"]], rtol=1e-6, equal_nan=True
+        )
+    assert table[table.outcome == "y3"].conf_low.isna().all()
+    rows = each.confint("{x}", method=method)
+    assert rows.term.tolist() == list("pqrst")
+    expected = each["s"].confint(method=method, terms=["s"])
+    assert np.allclose(rows.iloc[3, 2:].astype(float), expected.iloc[0, 1:].astype(float), rtol=1e-6)
+
+
+def test_intervals_refuse_what_they_cannot_do(fits):
+    with pytest.raises(gi.InputError, match="comes from the likelihood"):
+        fits.confint("x", cov="HC1")
+    with pytest.raises(gi.InputError, match=r"'xx' is no term or coefficient of these models. Did you mean 'x'"):
+        fits.confint("xx")
