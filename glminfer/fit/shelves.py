@@ -127,7 +127,8 @@ def stocked(sample: Sample, outcomes: Outcomes | None, candidates: Candidates | 
     y = np.zeros(len(X)) if outcomes is not None else sample.y
     raw = memory_rows(X, y, sample.weights, sample.offset)
     basis = learn_basis(raw, X.shape[1], constant)
-    aliased = alias_texts(basis.relations, [design.columns[j] for j in shared], X)
+    norms = np.sqrt(np.einsum("ij,ij->j", X, X))
+    aliased = alias_texts(basis.relations, [design.columns[j] for j in shared], norms)
     rows, T = raw.with_X(basis.columns(X)), _mixed(basis.T, shared, own)
     return Stock(sample, rows, basis, T, outcomes, candidates, aliased, recipe)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from glminfer.data.rows import in_memory
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import (
     Nested,
@@ -130,7 +131,7 @@ def ratio_of_fits(small: FitRecord, large: FitRecord) -> Comparison:
 def _inside(small: FitRecord, large: FitRecord, where: Stage) -> Array:
     """Basis of a fit's columns in the working coordinates of a larger one."""
     assert small.space is not None
-    found = combinations(where.space.rows, small.space.rows.whole.X)
+    found = combinations(in_memory(where.space.rows), small.space.rows.values("X"))
     if found is None:
         raise InputError(
             f"{small.design.formula.text!r} is not nested in {large.design.formula.text!r}: some of its columns are no "

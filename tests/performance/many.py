@@ -3,8 +3,8 @@
     python tests/performance/many.py             # speed, beside the packages that are installed
     python tests/performance/many.py --memory    # 100,000 models x 300 rows x 8 columns, and the memory they take
 
-Times are per model; a loop is timed on fewer models than the batch. "CPU" is processor time of all threads, which hardly
-depends on what else the machine does.
+Times are per model; a loop is timed on fewer models than the batch. "CPU" is processor time of all threads, which
+hardly depends on what else the machine does.
 """
 
 from __future__ import annotations
