@@ -30,6 +30,7 @@ from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
+from glminfer.numerics.threads import set_threads
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
 from glminfer.report.summary import summary
@@ -77,6 +78,7 @@ __all__ = [
     "residuals",
     "score",
     "score_test",
+    "set_threads",
     "simultaneous",
     "summary",
     "tidy",

@@ -16,11 +16,14 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from glminfer.errors import InputError, checked_keywords
+
 R = TypeVar("R")
 
 _lock = threading.Lock()
 _holders = 0
 _limiter: Any = None
+_chosen: int | None = None
 
 
 @cache
@@ -28,18 +31,64 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-@cache
+@checked_keywords
+def set_threads(n: int | None = None) -> None:
+    """How many threads may fits use?
+
+    Blocks of rows, batches of models and folds are worked on by this many threads, each with one thread of BLAS.
+    Results do not depend on it, to the last bit. Fits of a few thousand rows use one thread in any case.
+
+    Parameters
+    ----------
+    n : int, optional
+        Number of threads from now on, in this process. Left out, it is again that of the environment variable
+        ``GLMINFER_THREADS``, and without one the number of processors this process may use.
+
+    Raises
+    ------
+    InputError
+        ``n`` is no whole number above zero.
+
+    Examples
+    --------
+    >>> import glminfer as gi
+    >>> gi.set_threads(1)  # a shared machine, or one process per processor already
+    >>> gi.set_threads()
+    """
+    global _chosen
+    if n is not None:
+        _check(n, f"n={n!r}")
+    _chosen = n
+
+
+def _check(n: Any, said: str) -> None:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
+        raise InputError(f"{said} is no number of threads; it is a whole number, 1 or more.")
+
+
 def n_threads() -> int:
-    """Number of worker threads: the processors this process may use."""
+    """Number of worker threads: as set, else as the environment says, else the processors this process may use."""
+    return _chosen or _of_environment(os.environ.get("GLMINFER_THREADS")) or _processors()
+
+
+def _of_environment(text: str | None) -> int | None:
+    if not text:
+        return None
+    n = int(text) if text.strip().isdecimal() else 0
+    _check(n, f"GLMINFER_THREADS={text!r}")
+    return n
+
+
+def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:
+def _pool(process: int, workers: int) -> ThreadPoolExecutor:
     # keyed by process id: threads do not survive a fork, so a child makes its own pool
-    return ThreadPoolExecutor(n_threads(), thread_name_prefix=f"glminfer-{process}")
+    return ThreadPoolExecutor(workers, thread_name_prefix=f"glminfer-{process}")
 
 
 def _take_control() -> None:
@@ -83,8 +132,8 @@ def in_order(function: Callable[[Any], R], items: Sequence[Any]) -> list[R]:
 
 def one_by_one(function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R]:
     """``in_order`` handing out each result as soon as it and those before it are there."""
-    if len(items) < 2 or n_threads() < 2 or threading.current_thread().name.startswith("glminfer-"):
+    if len(items) < 2 or threading.current_thread().name.startswith("glminfer-") or (workers := n_threads()) < 2:
         yield from map(function, items)
         return
     with one_blas_thread():
-        yield from _pool(os.getpid()).map(function, items)
+        yield from _pool(os.getpid(), workers).map(function, items)

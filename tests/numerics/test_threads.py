@@ -10,6 +10,7 @@ from random_rows import LINKS, Numbers, numbers
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from glminfer.data.rows import MemoryRows
+from glminfer.errors import InputError
 from glminfer.numerics import kernels, threads
 from glminfer.numerics.blocks import Terms
 from glminfer.numerics.families import family
@@ -156,17 +157,59 @@ def test_any_cut_into_blocks_gives_the_same_sum(link: str, block_rows: int) -> N
     np.testing.assert_allclose(cut.curvature, whole.curvature, atol=1e-13 * size)
 
 
+@pytest.fixture
+def threads_given_back():
+    yield
+    threads.set_threads()
+
+
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_the_number_of_threads_changes_no_bit(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_changes_no_bit(workers: int, threads_given_back: None) -> None:
     data = numbers(12, 3000, 4, "logit")
-    monkeypatch.setattr(threads, "n_threads", lambda: 1)
+    threads.set_threads(1)
     alone = total(data, 10)
-    threads._pool.cache_clear()
-    monkeypatch.setattr(threads, "n_threads", lambda: workers)
+    threads.set_threads(workers)
     together = total(data, 10)
-    threads._pool.cache_clear()
     np.testing.assert_array_equal(alone.information, together.information)
     np.testing.assert_array_equal(alone.loglik, together.loglik)
+
+
+def busy(count: int) -> set[str]:
+    """Names of the threads that work on ``count`` items which all wait for each other, as far as there are threads."""
+    together = threading.Barrier(min(count, threads.n_threads()))
+
+    def work(_: int) -> str:
+        together.wait(10)
+        return threading.current_thread().name
+
+    return set(in_order(work, range(count)))
+
+
+def test_as_many_threads_as_set(threads_given_back: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads.set_threads(3)
+    assert len(busy(3)) == 3
+    threads.set_threads(1)
+    assert busy(1) == {threading.current_thread().name}
+    threads.set_threads()
+    monkeypatch.setenv("GLMINFER_THREADS", "4")
+    assert threads.n_threads() == 4
+    threads.set_threads(2)
+    assert threads.n_threads() == 2  # what is set goes before the environment
+    threads.set_threads()
+    monkeypatch.delenv("GLMINFER_THREADS")
+    assert threads.n_threads() >= 1
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
+def test_no_number_of_threads(n: object) -> None:
+    with pytest.raises(InputError, match="no number of threads; it is a whole number, 1 or more"):
+        threads.set_threads(n)  # type: ignore[arg-type]
+
+
+def test_no_number_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLMINFER_THREADS", "many")
+    with pytest.raises(InputError, match="GLMINFER_THREADS='many' is no number of threads"):
+        threads.n_threads()
 
 
 @pytest.mark.parametrize("block_rows", [1, 13, 400])

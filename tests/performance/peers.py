@@ -25,17 +25,14 @@ Spent = tuple[float, float]  # seconds on the clock, and of the processors
 
 @contextmanager
 def row_threads(count: int) -> Iterator[None]:
-    """Let glminfer see ``count`` processors."""
-    from glminfer.numerics import threads
+    """Let glminfer use ``count`` threads."""
+    from glminfer import set_threads
 
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(allowed)[:count])
-    threads.n_threads.cache_clear()
+    set_threads(count)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, allowed)
-        threads.n_threads.cache_clear()
+        set_threads()
 
 
 def glminfer(scenario: Scenario, threads: int) -> Timed:
