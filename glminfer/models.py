@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from glminfer.errors import (
     counted,
     one_of,
 )
+from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around, warn_about
 from glminfer.fit.records import FitRecord, Lost
 from glminfer.fit.single import SOLVERS, Method, fit_single
@@ -61,6 +62,8 @@ def logit(
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
+    order: Any = None,
+    by: Any = None,
 ) -> Fit:
     """How do covariates change the log-odds of the event? Fit a logistic regression.
 
@@ -93,6 +96,10 @@ def logit(
         Tolerance and limits of the solver.
     env : dict, optional
         Functions used in the formula, by name.
+    order, by : str, Series or array, optional
+        Numbers that grow from row to row as they were recorded, and what tells sessions apart. If residuals follow each
+        other in that order, ``fit.notes`` says so (98). By default a column "trial", with "session" if there is one,
+        or an index of times.
 
     Returns
     -------
@@ -123,7 +130,7 @@ def logit(
     True
     """
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
-    return _fit(formula, data, _method("logit", solver, control, penalty), options)
+    return _fit(formula, data, _method("logit", solver, control, penalty), options, {"order": order, "by": by})
 
 
 @checked_keywords
@@ -142,6 +149,8 @@ def glm(
     solver: Literal["newton", "bfgs", "lbfgs", "gradient"] = "newton",
     control: Control | None = None,
     env: Mapping[str, Any] | None = None,
+    order: Any = None,
+    by: Any = None,
 ) -> Fit:
     """How do covariates change the probability of the event, on another link? Fit a binomial GLM.
 
@@ -151,7 +160,7 @@ def glm(
     ----------
     link : {"logit", "probit", "cloglog", "loglog", "cauchit"}
         The link function.
-    formula, data, weights, trials, offset, subset, missing, event, penalty, solver, control, env
+    formula, data, weights, trials, offset, subset, missing, event, penalty, solver, control, env, order, by
         As in `logit`.
 
     Returns
@@ -166,7 +175,7 @@ def glm(
     True
     """
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
-    return _fit(formula, data, _method(link, solver, control, penalty), options)
+    return _fit(formula, data, _method(link, solver, control, penalty), options, {"order": order, "by": by})
 
 
 def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty | None) -> Method:
@@ -184,13 +193,13 @@ def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty
     return Method(link, solver, control or Control(), penalty)
 
 
-def _fit(formula: str, data: Any, method: Method, options: dict[str, Any]) -> Fit:
+def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recorded: dict[str, Any]) -> Fit:
     kept = data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
     how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
-    call = {"formula": formula, "data": kept, **how, **options}
+    call = {"formula": formula, "data": kept, **how, **options, **recorded}
     with one_blas_thread():
         sample = learn(formula, data, **options, caller=names_around())
-        record = fit_single(sample, method, call)
+        record = autocorrelation.noted(fit_single(sample, method, call))
     warn_about(record)
     return as_fit(record)
 
@@ -200,7 +209,8 @@ def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
     call = {**fit.call, **options, "data": data}
     with one_blas_thread():
         sample = learn(fit.design.formula.text, data, **{**options, "env": dict(fit.design.scope.env)})
-        return as_fit(fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call))
+        again = fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call)
+    return as_fit(replace(again, notes=fit.notes))  # which an order that was lost with the pickle may have made
 
 
 def _difference(again: FitRecord, fit: FitRecord) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords
+from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around
 from glminfer.fit.many import fit_each, fit_many
 from glminfer.fit.panels import FitsRecord
@@ -246,7 +247,7 @@ class Fits(FitsRecord):
     def __getitem__(self, key: Any) -> Fit:
         panel, k = many_labels.located(self, key)
         with one_blas_thread():
-            return as_fit(refitted(self, panel, k))
+            return as_fit(autocorrelation.noted(refitted(self, panel, k)))
 
     def __repr__(self) -> str:
         return repr(many_summary.overview(self))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import pandas as pd
 
 from glminfer.data.sessions import Sessions, sessions
+from glminfer.data.values import whole_number
 from glminfer.errors import InputError, checked_keywords, counted, nearest, one_of
 from glminfer.fit.nested import refuse_penalised
 from glminfer.fit.records import FitRecord
@@ -165,13 +165,6 @@ def _scheme(name: str | None) -> Scheme:
     if name not in SCHEMES:
         raise InputError(f"scheme {name!r} is not known.{nearest(str(name), SCHEMES)} Choose: {', '.join(SCHEMES)}.")
     return SCHEMES[name]
-
-
-def whole_number(name: str, value: Any, least: int) -> int:
-    """The value as an int, or an error that says what it must be."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        raise InputError(f"{name}={value!r} must be a whole number, {least} or more.")
-    return int(value)
 
 
 def _sessions(fit: FitRecord, asked: Request) -> Sessions:

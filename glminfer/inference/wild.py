@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glminfer.data.values import whole_number
 from glminfer.errors import InputError, checked_keywords, counted, one_of
 from glminfer.fit.nested import refuse_penalised
 from glminfer.fit.records import FitRecord
 from glminfer.inference import rearranged, schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import Grouping, groupings
-from glminfer.inference.permutation import whole_number
 from glminfer.inference.table import Table, headed
 from glminfer.numerics import permutations
 from glminfer.numerics.blocks import Array
