@@ -16,7 +16,7 @@ from glminfer.fit.many import fit_each, fit_many
 from glminfer.fit.panels import FitsRecord
 from glminfer.fit.shelves import IF_SEPARATED
 from glminfer.fit.singles import refitted
-from glminfer.inference import many_deviance, many_intervals, many_labels, many_tests
+from glminfer.inference import many_deviance, many_intervals, many_labels, many_tests, permutation
 from glminfer.models import Fit, as_fit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -213,6 +213,7 @@ class Fits(FitsRecord):
     score_test = many_tests.score_test
     anova = many_deviance.anova
     confint = many_intervals.confint
+    permutation_test = permutation.permutation_test
 
     @property
     def names(self) -> list[Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.rows import MemoryRows, in_memory
@@ -71,11 +70,7 @@ def _in_order(fit: FitRecord, order: Any, by: Any) -> tuple[Sessions, Block] | N
         if _unspecified(fit):
             return None
         raise
-    return found, _rows(in_memory(rows).whole, places[found.rows])
-
-
-def _rows(whole: Block, places: NDArray[np.intp]) -> Block:
-    return Block(whole.X[places], whole.y[places], whole.weights[places], whole.offset[places])
+    return found, in_memory(rows).whole.rows(places[found.rows])
 
 
 def _residuals(fit: FitRecord, block: Block) -> tuple[Array, Array]:

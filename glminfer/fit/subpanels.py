@@ -98,7 +98,7 @@ def smaller(fits: FitsRecord, panel: Panel, columns: Sequence[int]) -> Smaller:
     """Fit every model of a panel without some columns of the design."""
     stock, space = panel.stock, without(panel.stock, columns)
     small = substock(stock, space)
-    found = _nested(small, fits.call["control"] or Control())
+    found = fitted(small, fits.call["control"] or Control())
     working = space.embedding(stock) @ found.coef
     rank = np.full(len(panel), small.estimable)
     loglik = found.loglik - found.constant
@@ -120,7 +120,8 @@ def _alone(fits: FitsRecord, panel: Panel, which: Models, columns: Sequence[int]
     return one_by_one(work, which.tolist())
 
 
-def _nested(small: Stock, control: Control) -> Chunk:
+def fitted(small: Stock, control: Control) -> Chunk:
+    """Every model of a smaller stock; one for all where nothing tells them apart."""
     if not small.estimable:
         return _nothing(small)
     begun = beginning(small, control)

@@ -29,6 +29,7 @@ from glminfer.numerics.threads import one_by_one
 
 LEVEL = 0.05  # a table says when no p-value can be as small as this
 _AT_ONCE = 1 << 19  # numbers of moved columns one thread holds at once: four megabytes
+_REMEMBERED = 1 << 23  # numbers of arrangements kept for several models: 64 megabytes
 _ALIKE = 1e-9  # values of a session this close, relative to the column's size, are one value
 
 Codes = NDArray[np.intp]
@@ -100,9 +101,7 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
 
 
 def _on(where: Stage, rows: Codes) -> Stage:
-    whole = in_memory(where.space.rows).whole
-    X, y, weights, offset = (part[rows] for part in (whole.X, whole.y, whole.weights, whole.offset))
-    return replace(where, space=replace(where.space, rows=MemoryRows(Block(X, y, weights, offset))))
+    return replace(where, space=replace(where.space, rows=MemoryRows(in_memory(where.space.rows).whole.rows(rows))))
 
 
 def _refuse_unfinished(null: Nested, terms: list[str]) -> None:
@@ -113,35 +112,61 @@ def _refuse_unfinished(null: Nested, terms: list[str]) -> None:
 # distributions -------------------------------------------------------------------------------------------------------
 
 
-def distribution(plan: Plan, statistics: Statistics, at_once: int, n: int, seed: int) -> Array:
-    """The statistic of the observed arrangement, then of n random ones, or of all others if there are no more than n.
+@dataclass(frozen=True, slots=True)
+class Arrangements:
+    """The observed arrangement of a plan and ``n`` others: random ones, or ``complete``, all there are.
 
     Each random arrangement has a generator of its own, so that nothing depends on chunks or threads.
     """
+
+    plan: Plan
+    n: int
+    seed: int
+    complete: bool
+    known: NDArray[Any] | None = None
+
+    def at(self, places: range) -> NDArray[Any]:
+        """Some of them, stacked; number 0 is the observed one."""
+        if self.known is not None:
+            return self.known[places.start : places.stop]
+        return np.stack([self._one(k) for k in places])
+
+    def _one(self, k: int) -> Any:
+        if self.complete or k == 0:
+            return self.plan.arrangement(k)
+        return self.plan.draw(np.random.default_rng([self.seed, k]))
+
+    def remembered(self) -> Arrangements:
+        """The same, kept for several uses unless they are too large."""
+        if (self.n + 1) * len(self.plan.arrangement(0)) > _REMEMBERED:
+            return self
+        return replace(self, known=self.at(range(self.n + 1)))
+
+
+def arrangements(plan: Plan, n: int, seed: int) -> Arrangements:
+    """``n`` random arrangements of a plan, or all others if there are no more than that."""
     complete = plan.count - 1 <= n
-    total = plan.count if complete else n + 1
+    return Arrangements(plan, plan.count - 1 if complete else n, seed, complete)
 
-    def arranged(k: int) -> Any:
-        return plan.arrangement(k) if complete or k == 0 else plan.draw(np.random.default_rng([seed, k]))
 
-    def chunk(ks: range) -> Array:
-        return statistics(np.stack([arranged(k) for k in ks]))
-
+def distribution(lots: Arrangements, statistics: Statistics, at_once: int) -> Array:
+    """The statistics of all arrangements, the observed one first: (1 + n, …)."""
+    total = lots.n + 1
     chunks = [range(first, min(first + at_once, total)) for first in range(0, total, at_once)]
-    return np.concatenate(list(progress(one_by_one(chunk, chunks), len(chunks), "arrangements")))
+    done = one_by_one(lambda places: statistics(lots.at(places)), chunks)
+    return np.concatenate(list(progress(done, len(chunks), "arrangements")))
 
 
-def summary_row(terms: list[str], df: int, plan: Plan, every: Array) -> dict[str, Any]:
+def summary_row(terms: list[str], df: int, lots: Arrangements, every: Array) -> dict[str, Any]:
     """What a table says of a distribution: hypothesis, statistic, df, p_value, n, mc_error (94)."""
-    n = len(every) - 1
-    p = schemes.p_value(plan, int(permutations.reached(every[1:], every[0]).sum()), n)
+    p = schemes.p_value(lots.plan, int(permutations.reached(every[1:], every[0]).sum()), lots.n)
     return {
         "hypothesis": f"{' = '.join(terms)} = 0",
         "statistic": float(every[0]),
         "df": df,
         "p_value": p,
-        "n": n,
-        "mc_error": 0.0 if plan.count - 1 == n else float(np.sqrt(p * (1 - p) / n)),
+        "n": lots.n,
+        "mc_error": 0.0 if lots.complete else float(np.sqrt(p * (1 - p) / lots.n)),
     }
 
 
@@ -210,14 +235,18 @@ def session_values(columns: Array, nuisance: Array, found: Sessions) -> Array:
     Only nuisance columns that are constant within sessions as well are regressed on; all stay in the model.
     """
     one = found.rows[found.starts[:-1]]
-    Z, X = nuisance[one][:, constant_within(nuisance, found)], columns[one]
-    basis, size, _ = np.linalg.svd(_unit(Z), full_matrices=False)
+    return left_over(columns[one], nuisance[one][:, constant_within(nuisance, found)])[found.codes]
+
+
+def left_over(columns: Array, nuisance: Array) -> Array:
+    """Orthonormal basis (n, d) of what least squares on the nuisance columns (n, q) leaves of columns (n, k)."""
+    left = _unit(columns)
+    basis, size, _ = np.linalg.svd(_unit(nuisance), full_matrices=False)
     Q = basis[:, size > _ALIKE * size.max(initial=0.0)]
-    left = _unit(X)
     for _ in range(2):  # once more for what rounding left
         left = left - Q @ (Q.T @ left)
     U, size, _ = np.linalg.svd(left, full_matrices=False)
-    return np.asarray(U[:, size > _ALIKE][found.codes])
+    return np.asarray(U[:, size > _ALIKE])
 
 
 def _unit(columns: Array) -> Array:

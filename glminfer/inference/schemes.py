@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -337,11 +338,16 @@ def linear_plan(found: Sessions, max_shift: int | None, n: int) -> Linear:
 # what follows from a plan --------------------------------------------------------------------------------------------
 
 
-def p_value(plan: Plan, as_large: int, n: int) -> float:
-    """p from the number of arrangements, of n, whose statistic is as large as the observed one (94), (95)."""
+def p_values(plan: Plan, as_large: NDArray[Any], n: int) -> Floats:
+    """p from the numbers of arrangements, of n, whose statistic is as large as the observed one (94), (95)."""
     if isinstance(plan, Linear):
-        return min(1.0, (1 + as_large) / (n // 2 + 1))  # (95)
-    return (1 + as_large) / (1 + n)  # (94)
+        return np.minimum(1.0, (1 + as_large) / (n // 2 + 1))  # (95)
+    return np.asarray((1 + as_large) / (1 + n))  # (94)
+
+
+def p_value(plan: Plan, as_large: int, n: int) -> float:
+    """The same for one number."""
+    return float(p_values(plan, np.asarray(as_large), n))
 
 
 def p_text(plan: Plan) -> str:

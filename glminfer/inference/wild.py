@@ -16,9 +16,9 @@ from glminfer.fit.records import FitRecord
 from glminfer.inference import rearranged, schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import Grouping, groupings
+from glminfer.inference.rearranged import Arrangements
 from glminfer.inference.table import Table, headed
 from glminfer.numerics import permutations
-from glminfer.numerics.blocks import Array
 from glminfer.numerics.threads import one_blas_thread
 
 _VALUES = {"rademacher": schemes.SIGNS, "webb": schemes.SIX_POINTS}
@@ -101,12 +101,12 @@ def wild_bootstrap_test(
     _refuse_too_few(way, part.X.shape[1], terms)
     sums = permutations.group_scores(part.scores(), part.X, way.codes[used], way.count)
     statistics = partial(permutations.bootstrapped_statistics, sums, refreshed=statistic == "wald")
-    plan = schemes.Weights(way.count, _VALUES[chosen])
+    lots = rearranged.arrangements(schemes.Weights(way.count, _VALUES[chosen]), n, seed)
     with one_blas_thread():
-        every = rearranged.distribution(plan, statistics, rearranged.at_once(4 * sums.score.size), n, seed)
-    row = rearranged.summary_row(terms, part.X.shape[1], plan, every)
+        every = rearranged.distribution(lots, statistics, rearranged.at_once(4 * sums.score.size))
+    row = rearranged.summary_row(terms, part.X.shape[1], lots, every)
     row |= {"clusters": way.count, "weights": chosen, "test": f"wild bootstrap {statistic}"}
-    return headed(pd.DataFrame([row]), _heading(fit, terms, way, plan, every, chosen, statistic))
+    return headed(pd.DataFrame([row]), _heading(fit, terms, way, lots, chosen, statistic))
 
 
 def _one_way(fit: FitRecord, cluster: Any) -> Grouping:
@@ -130,13 +130,13 @@ def _refuse_too_few(way: Grouping, columns: int, terms: list[str]) -> None:
 
 
 def _heading(
-    fit: FitRecord, terms: list[str], way: Grouping, plan: schemes.Weights, every: Array, weights: str, statistic: str
+    fit: FitRecord, terms: list[str], way: Grouping, lots: Arrangements, weights: str, statistic: str
 ) -> list[str]:
-    n = len(every) - 1
-    drawn = f"all {n:,} other" if plan.count - 1 == n else f"{n:,} random"
-    title = f"Wild cluster bootstrap, {_STATISTICS[statistic]}, {drawn} weights ({weights}); {schemes.p_text(plan)}"
+    drawn = f"all {lots.n:,} other" if lots.complete else f"{lots.n:,} random"
+    how = schemes.p_text(lots.plan)
+    title = f"Wild cluster bootstrap, {_STATISTICS[statistic]}, {drawn} weights ({weights}); {how}"
     lines = [title, f"Model: {fit.design.formula.text}", f"Clusters: {way.count:,} of {way.name}"]
-    smallest = schemes.smallest_p(plan, n)
+    smallest = schemes.smallest_p(lots.plan, lots.n)
     if smallest > rearranged.LEVEL:
         lines.append(f"Note: p cannot be smaller than {smallest:.2g} with so few clusters")
     return lines + _lonely(fit, terms, way)

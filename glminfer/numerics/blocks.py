@@ -47,8 +47,8 @@ class Block:
         """Linear predictor (n, m) of the coefficients (m, p)."""
         return np.asarray(self.X @ coef.T + self.offset)
 
-    def rows(self, where: slice) -> Block:
-        """The rows of a slice, as views."""
+    def rows(self, where: slice | NDArray[np.intp]) -> Block:
+        """The rows of a slice, as views; those at some positions, as copies."""
         groups = None if self.groups is None else self.groups[where]
         own = None if self.own is None else self.own[where]
         return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups, own)

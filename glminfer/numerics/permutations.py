@@ -64,6 +64,20 @@ def inverse_root(A: Array) -> Array:
     return np.asarray(vectors * root / scale[:, None])
 
 
+def scattered(null: NullScores, sources: Codes, n: int) -> NullScores:
+    """One null model (m = 1) on the rows that its rows (t,) take their values from: B models over n rows.
+
+    Moving columns by ``sources`` (B, t), or the scores back to where they come from, gives the same sums.
+    """
+    B = len(sources)
+    places = (sources + n * np.arange(B)[:, None]).ravel()
+    columns = np.column_stack([null.score, null.weight, null.nuisance[:, 0]])
+    moved = np.empty((n, B, columns.shape[1]))
+    for j, values in enumerate(columns.T):
+        moved[:, :, j] = np.bincount(places, np.tile(values, B), B * n).reshape(B, n).T
+    return NullScores(moved[:, :, 0], moved[:, :, 1], moved[:, :, 2:])
+
+
 def moved_statistics(null: NullScores, moved: Array) -> Array:
     """Rao's score statistic (B, m) of adding the columns ``moved`` (d, B, n) to each null model (91).
 
@@ -222,7 +236,19 @@ class MovedLikelihood:
         return self.family.concave
 
 
+def normal_scale(statistics: Array, df: NDArray[np.intp]) -> Array:
+    """Statistics near χ²(df) on the scale of a normal deviate, so that those of different df can be compared (99)."""
+    share = 2.0 / (9.0 * np.maximum(df, 1))
+    return np.asarray((np.cbrt(statistics / np.maximum(df, 1)) - (1.0 - share)) / np.sqrt(share))
+
+
 def reached(statistics: Array, observed: Array) -> NDArray[np.bool_]:
     """Which statistics are at least as large as the observed one; equal up to rounding counts."""
     slack = _TIE * np.maximum(np.abs(observed), 1.0)
     return np.asarray(statistics >= observed - slack)
+
+
+def reaching(sorted_statistics: Array, observed: Array) -> NDArray[np.intp]:
+    """How many of the sorted statistics (n,) reach each observed one (m,)."""
+    slack = _TIE * np.maximum(np.abs(observed), 1.0)
+    return np.asarray(len(sorted_statistics) - np.searchsorted(sorted_statistics, observed - slack))
