@@ -1,6 +1,7 @@
 """Statistical inference with logistic GLMs: from a DataFrame and a formula to claims one can trust."""
 
 from glminfer import datasets
+from glminfer.data.rows_parquet import parquet
 from glminfer.errors import (
     ConvergenceWarning,
     DataError,
@@ -70,6 +71,7 @@ __all__ = [
     "logit_many",
     "logit_path",
     "lr_test",
+    "parquet",
     "permutation_test",
     "plot_coefficients",
     "plot_profile",

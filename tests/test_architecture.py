@@ -28,7 +28,7 @@ DOORS = {  # the only modules, or folders, that may import a package
     "pooch": {"datasets/download.py"},
     "statsmodels": {"report/crosscheck.py", "inference/multiplicity.py"},
     "threadpoolctl": {"numerics/threads.py"},
-    "tqdm": {"fit/progress.py"},
+    "tqdm": {"data/progress.py"},
 }
 # optional, or slow to import
 LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "pooch", "statsmodels", "scipy.stats", "tqdm"}

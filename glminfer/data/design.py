@@ -13,14 +13,15 @@ from glminfer.data import frames
 from glminfer.data.coding import LearnedFactor, constant_weights
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
-from glminfer.data.expressions import all_columns, expression, label_columns, stored_columns
+from glminfer.data.expressions import all_columns, label_columns, stored_columns
 from glminfer.data.extremes import refuse_extreme
-from glminfer.data.factors import Learned, learn_factors, matrix
-from glminfer.data.formula import Formula, spelled
+from glminfer.data.factors import Learned, coded_numbers, learn_factors, matrix, vanished
+from glminfer.data.formula import Formula
 from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
 from glminfer.data.learning import evaluated, subset_mask
-from glminfer.data.reading import Given, Reading, check_names, given, read
+from glminfer.data.pieces import InPieces
+from glminfer.data.reading import Given, Reading, condition, given, read
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.rows import Rows, memory_rows
 from glminfer.data.scope import Scope
@@ -28,7 +29,7 @@ from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
 from glminfer.data.vectors import offset as total_offset
 from glminfer.data.vectors import outcome, prior_weights
-from glminfer.errors import FormulaError, counted, one_of
+from glminfer.errors import FormulaError, one_of
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -231,8 +232,11 @@ def learn(
     ------
     FormulaError, DataError, ResponseError
     """
+    from glminfer.data.piecewise import learn_in_pieces
+
     arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
-    sample = learn_columns(formula, data, **arguments, event=event, env=env, caller=caller, also=also)
+    how = learn_in_pieces if isinstance(data, InPieces) else learn_columns
+    sample = how(formula, data, **arguments, event=event, env=env, caller=caller, also=also)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
@@ -259,7 +263,7 @@ def learn_columns(
     reading = read(formula, data, how, Scope(env or {}, caller or {}))
     columns = _columns(reading, data, how, subset)
     extras = _extras(columns, data, weights=weights, trials=trials, offset=offset)
-    selection = _complete_rows(reading, columns, [*extras.items(), *also], subset, data)
+    selection = complete_rows(reading, columns, [*extras.items(), *also], subset, data)
     values = evaluated(reading.expressions, columns, selection, reading.scope, check=lambda: selection.check(missing))
     return _sample(reading, how, columns, selection, values, {k: selection.of(v) for k, v in extras.items()}, event)
 
@@ -268,9 +272,7 @@ def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
     """Every column the formula or an argument names, converted once."""
     expressions = list(reading.expressions)
     if isinstance(subset, str):
-        condition = expression(spelled(subset), reading.known)
-        check_names(condition, frames.names(data), reading.scope)
-        expressions.append(condition)
+        expressions.append(condition(reading, subset, data))
     columns = frames.take(data, [*stored_columns(expressions), *how.names], label_columns(expressions))
     return with_sequences(columns, expressions, reading.scope)
 
@@ -281,9 +283,10 @@ def _extras(columns: Columns, data: Any, **values: Any) -> dict[str, Floats]:
     return {k: frames.aligned(v, frame[isinstance(v, str)], k) for k, v in values.items() if v is not None}
 
 
-def _complete_rows(
+def complete_rows(
     reading: Reading, columns: Columns, extras: Sequence[tuple[str, Column]], subset: Any, data: Any
 ) -> Selection:
+    """The rows of the subset that miss no value."""
     selection = Selection(columns.n)
     if subset is not None and columns.n:
         selection.subset(subset_mask(subset, columns, data, reading.scope, reading.known))
@@ -306,7 +309,7 @@ def _sample(
     told = {"event": event, "weights": prior, "lost": selection.lost()}
     spec, y, trials = _outcome(reading, values, extras.get("trials"), n, told)
     learned = learn_factors(reading.formula, values)
-    design = _design(reading, how, spec, learned, values)
+    design = learned_design(reading, how, spec, learned, values)
     X = matrix(reading.formula, learned, learned.values, n)
     refuse_extreme(X, learned.names)
     known = total_offset(reading.offsets, values, extras.get("offset"), n)
@@ -318,7 +321,7 @@ def _sample(
         n_given=selection.n_given,
         n_rows=selection.n_rows,
         columns=columns,
-        notes=(*_row_notes(selection), *learned.notes, *_vanished(reading, columns, selection, learned)),
+        notes=(*selection.notes(), *learned.notes, *_vanished(reading, columns, selection, learned)),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
     )
@@ -332,7 +335,10 @@ def _outcome(
     return learn_response(reading.formula.response, outcome(reading.response, values), trials=trials, **told)
 
 
-def _design(reading: Reading, how: Given, spec: ResponseSpec, learned: Learned, values: Mapping[str, Value]) -> Design:
+def learned_design(
+    reading: Reading, how: Given, spec: ResponseSpec, learned: Learned, values: Mapping[str, Value]
+) -> Design:
+    """What a fit remembers."""
     roots = set().union(*(e.roots for e in reading.expressions))
     return Design(
         formula=reading.formula,
@@ -367,21 +373,13 @@ def _constant(formula: Formula, learned: Learned) -> Floats | None:
 
 
 def _vanished(reading: Reading, columns: Columns, selection: Selection, learned: Learned) -> list[str]:
-    """Levels of numbers in C() that only occur on rows dropped for missing values (labels know theirs)."""
     if not selection.n_dropped:
         return []
-    numeric = [(e.text, e.raw[0][1]) for e in reading.factors if len(e.raw) == 1 and e.text == f"C({e.raw[0][1]})"]
-    notes = []
-    for text, name in numeric:
-        column = frames.pick(columns.data[name], selection.after_subset)
-        gone = set(distinct_numbers(column)) - set(learned.factors[text].levels)
-        notes += [f"{text}: level {level!r} has no rows and is left out" for level in sorted(gone)]
-    return notes
-
-
-def _row_notes(selection: Selection) -> list[str]:
-    notes = []
-    if selection.n_rows < selection.n_given:
-        notes.append(f"subset: {selection.n_rows:,} of {counted(selection.n_given, 'row')}")
-    told = selection.told()
-    return [*notes, told] if told else notes
+    after = selection.after_subset
+    return vanished(
+        {
+            text: distinct_numbers(frames.pick(columns.data[name], after))
+            for text, name in coded_numbers(reading.factors)
+        },
+        learned,
+    )

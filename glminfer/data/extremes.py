@@ -15,12 +15,18 @@ _LEAST, _MOST = 1e-290, 1e290  # sums of squares between these leave room for we
 def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
     """Raise when the sum of squares of a column overflows, or vanishes although the column is not zero."""
     squares = np.einsum("ij,ij->j", X, X)
-    if ((squares >= _LEAST) & (squares <= _MOST)).all():
-        return
-    for j in np.flatnonzero(~((squares >= _LEAST) & (squares <= _MOST))).tolist():
-        largest = float(np.abs(X[:, j]).max(initial=0.0))
-        if largest:
-            raise _extreme(names[j], largest)
+    if not _ordinary(squares).all():
+        refuse_sizes(squares, np.abs(X).max(axis=0, initial=0.0), names)
+
+
+def refuse_sizes(squares: NDArray[np.float64], largest: NDArray[np.float64], names: Sequence[str]) -> None:
+    """The same from the sum of squares and the largest absolute value of each column."""
+    for j in np.flatnonzero(~_ordinary(squares) & (largest > 0)).tolist():
+        raise _extreme(names[j], float(largest[j]))
+
+
+def _ordinary(squares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (squares >= _LEAST) & (squares <= _MOST)
 
 
 def _extreme(name: str, largest: float) -> DataError:

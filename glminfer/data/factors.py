@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glminfer.data.coding import LearnedFactor, coded, full_codings, known_codes, term_names, with_rows
 from glminfer.data.columns import Factor, Masked, factorised
 from glminfer.data.evaluation import Value, count_infinite, refuse_infinite
-from glminfer.data.expressions import shown_name
+from glminfer.data.expressions import Expression, shown_name
 from glminfer.data.filling import Codes, Numbers, Source, fill
 from glminfer.data.formula import Formula
 from glminfer.errors import DataError, counted
@@ -140,6 +140,20 @@ def known_values(factor: LearnedFactor, value: Value) -> NDArray[Any]:
             "new data."
         )
     return np.asarray(column)
+
+
+def coded_numbers(factors: Iterable[Expression]) -> list[tuple[str, str]]:
+    """Factors that are one column in C(), which may hold numbers, and that column."""
+    return [(e.text, e.raw[0][1]) for e in factors if len(e.raw) == 1 and e.text == f"C({e.raw[0][1]})"]
+
+
+def vanished(found: Mapping[str, Iterable[Any]], learned: Learned) -> list[str]:
+    """Levels of numbers in C() that only occur on rows dropped for missing values (labels know theirs)."""
+    return [
+        f"{text}: level {level!r} has no rows and is left out"
+        for text, values in found.items()
+        for level in sorted(set(values) - set(learned.factors[text].levels))
+    ]
 
 
 def matrix(formula: Formula, learned: Learned | Design, values: Mapping[str, NDArray[Any]], n: int) -> Floats:

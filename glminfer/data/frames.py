@@ -23,6 +23,7 @@ from glminfer.data.columns import (
     pick,
 )
 from glminfer.data.dictionaries import column_values, dict_length
+from glminfer.data.pieces import InPieces
 from glminfer.errors import DataError, FormulaError, nearest
 
 __all__ = [
@@ -84,6 +85,8 @@ def names(frame: Any) -> tuple[str, ...]:
         return tuple(map(str, frame))
     if _is_structured(frame):
         return tuple(frame.dtype.names)
+    if isinstance(frame, InPieces):
+        return frame.names
     return tuple(_narwhals(frame).collect_schema().names())
 
 
@@ -102,6 +105,8 @@ def length(frame: Any) -> int:
         return len(frame)
     if isinstance(frame, Mapping):
         return dict_length(frame)
+    if isinstance(frame, InPieces):
+        return frame.n_rows
     return len(_collected(_narwhals(frame), names(frame)[:1]))
 
 
@@ -140,6 +145,8 @@ def take(frame: Any, wanted: Iterable[str], labels: Iterable[str] = ()) -> Colum
         return _from_dict(frame, wanted)
     if _is_structured(frame):
         return _from_dict({name: frame[name] for name in frame.dtype.names}, wanted)
+    if isinstance(frame, InPieces):
+        return _from_pieces(frame, wanted, labels)
     return _from_narwhals(frame, wanted)
 
 
@@ -154,6 +161,8 @@ def to_pandas(frame: Any) -> pd.DataFrame:
         return pd.DataFrame({name: column_values(value, n) for name, value in frame.items()})
     if _is_structured(frame):
         return pd.DataFrame({name: frame[name] for name in frame.dtype.names})
+    if isinstance(frame, InPieces):
+        return frame.to_pandas()
     table = _collected(_narwhals(frame), names(frame))
     return pd.DataFrame({name: _stored(table[name]) for name in table.columns})
 
@@ -197,6 +206,13 @@ def aligned(value: Any, frame: Any, what: str) -> NDArray[np.float64]:
 def unknown_column(name: str, known: Sequence[str]) -> FormulaError:
     """The error for a column that is not there."""
     return FormulaError(f"The data have no column {name!r}.{nearest(name, known)} {_listed(known)}")
+
+
+def refuse_unknown(wanted: Iterable[str], frame: InPieces) -> None:
+    """Raise for the first column that is not there."""
+    for name in wanted:
+        if name not in frame.names:
+            raise unknown_column(name, frame.names)
 
 
 def _listed(known: Sequence[str], most: int = 12) -> str:
@@ -245,6 +261,12 @@ def _from_dict(frame: Mapping[Any, Any], wanted: Wanted) -> Columns:
             raise unknown_column(name, tuple(known))
     data = {name: convert(column_values(known[name], n), name) for name, convert in wanted.items()}
     return Columns(data, None, n, frame)
+
+
+def _from_pieces(frame: InPieces, wanted: Wanted, labels: Iterable[str]) -> Columns:
+    refuse_unknown(wanted, frame)
+    columns = frame.pieces(wanted, labels).whole(wanted)
+    return Columns(columns.data, None, frame.n_rows, frame)
 
 
 def _is_structured(frame: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from glminfer.data.expressions import Expression, all_columns, expression, label
 from glminfer.data.factors import known_values, matrix
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated
+from glminfer.data.pieces import InPieces
 from glminfer.data.response import code_response
+from glminfer.data.rowwise import is_stateful
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
 from glminfer.data.values import UnseenLevels
@@ -77,6 +79,17 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
     known_part = offset(offsets if values else (), values, extras.get("offset"), selection.n)
     told = _later_outcome(design, left, values, extras, selection.n) if response else (None, None, None)
     return NewRows(X, known_part, selection.positions, n, frames.index(data), *told)
+
+
+def chunks(design: Design, data: InPieces) -> Iterator[Any]:
+    """A table as frames that can each be treated by itself; all of it at once where functions look at other rows."""
+    factors, offsets, _ = _expressions(design, response=False)
+    everything = [*factors, *offsets]
+    if any(e.sequences or not is_stateful(e, design.scope) for e in everything):
+        return iter([data])
+    wanted = [*stored_columns(everything), *_arguments(design, response=False).values()]
+    frames.refuse_unknown(wanted, data)
+    return data.chunks(wanted, label_columns(everything))
 
 
 def _expressions(design: Design, response: bool) -> tuple[list[Expression], list[Expression], list[Expression]]:

@@ -17,8 +17,13 @@ from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection, mask_of
 
 
-def subset_mask(subset: Any, columns: Columns, frame: Any, scope: Scope, known: frozenset[str]) -> Mask:
-    """A subset, given as a condition on the columns or as a mask, as one bool for each row."""
+def subset_mask(
+    subset: Any, columns: Columns, frame: Any, scope: Scope, known: frozenset[str], n_rows: int | None = None
+) -> Mask:
+    """A subset, given as a condition on the columns or as a mask, as one bool for each row.
+
+    ``n_rows``, for messages, is the number of rows of the data when the columns are a piece of them.
+    """
     if not isinstance(subset, str):
         column = frames.aligned_column(subset, frame, "subset")
         return mask_of(column, "…", columns.n)
@@ -29,7 +34,7 @@ def subset_mask(subset: Any, columns: Columns, frame: Any, scope: Scope, known: 
         return np.zeros(columns.n, dtype=bool)
     value = Evaluator(chosen(columns, condition.columns, complete), scope).value(condition)
     mask = np.zeros(columns.n, dtype=bool)
-    mask[complete.positions] = mask_of(value.column, repr(subset), columns.n)
+    mask[complete.positions] = mask_of(value.column, repr(subset), n_rows or columns.n)
     return mask
 
 
@@ -54,21 +59,25 @@ def evaluated(
     A row that misses one leaves, and all are evaluated anew without it: what a transform learns, it learns from the
     rows that are used.
     """
-    names = all_columns(list(expressions))
     while True:
         check()
         if not selection.n:
             return {}
-        evaluator = Evaluator(chosen(columns, names, selection), scope)
-        values, gone = _one_pass(evaluator, expressions, states)
+        values, gone = one_pass(expressions, columns, selection, scope, states)
         if not gone:
             return values
         selection.leave_out(gone)
 
 
-def _one_pass(
-    evaluator: Evaluator, expressions: Sequence[Expression], states: Mapping[str, States] | None
+def one_pass(
+    expressions: Sequence[Expression],
+    columns: Columns,
+    selection: Selection,
+    scope: Scope,
+    states: Mapping[str, States] | None = None,
 ) -> tuple[dict[str, Value], list[tuple[str, Mask]]]:
+    """Values of the expressions on the rows in use, and which of these rows miss one, by expression."""
+    evaluator = Evaluator(chosen(columns, all_columns(list(expressions)), selection), scope)
     values: dict[str, Value] = {}
     gone: list[tuple[str, Mask]] = []
     for found in expressions:

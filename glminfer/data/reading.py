@@ -9,7 +9,7 @@ from typing import Any
 from glminfer.data import frames
 from glminfer.data.evaluation import missing_column
 from glminfer.data.expressions import Expression, all_columns, expression
-from glminfer.data.formula import Formula, expand, parse
+from glminfer.data.formula import Formula, expand, parse, spelled
 from glminfer.data.scope import Scope
 from glminfer.errors import FormulaError
 
@@ -84,6 +84,13 @@ def read(text: str, frame: Any, arguments: Given, scope: Scope) -> Reading:
     if not formula.terms and not formula.has_intercept:
         raise FormulaError(f"{text!r} has no terms and no intercept, so there is nothing to estimate.")
     return reading
+
+
+def condition(reading: Reading, subset: str, data: Any) -> Expression:
+    """A subset written as a condition on the columns."""
+    found = expression(spelled(subset), reading.known)
+    check_names(found, frames.names(data), reading.scope)
+    return found
 
 
 def check_names(found: Expression, columns: Sequence[str], scope: Scope, known: frozenset[str] | None = None) -> None:

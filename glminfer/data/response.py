@@ -83,15 +83,20 @@ def learn_response(
     ResponseError
         If the outcome is none of the forms above, or takes one value only.
     """
-    outcome = read_response(text, values, trials=trials, event=event)
-    refuse_one_class(outcome, values[0][0], weights, lost)
-    return outcome
+    spec, y, counts = read_response(text, values, trials=trials, event=event)
+    refuse_one_class(spec, values[0][0], tally(y, counts, weights), lost)
+    return spec, y, counts
 
 
 def read_response(text: str, values: Pieces, *, trials: Any = None, event: Any = None) -> Coded:
     """Decide what the outcome is and code it, constant or not (see `learn_response`)."""
-    spec = _counts_spec(text, event) if len(values) > 1 else _single_spec(text, *values[0], trials is not None, event)
+    spec = response_spec(text, values, trials is not None, event)
     return spec, *code_response(spec, values, trials)
+
+
+def response_spec(text: str, values: Pieces, has_trials: bool, event: Any = None) -> ResponseSpec:
+    """Decide what the outcome is from its distinct values."""
+    return _counts_spec(text, event) if len(values) > 1 else _single_spec(text, *values[0], has_trials, event)
 
 
 def code_response(spec: ResponseSpec, values: Pieces, trials: Any = None) -> tuple[Floats, Floats | None]:
@@ -126,31 +131,49 @@ def _single_spec(text: str, name: str, values: Any, has_trials: bool, event: Any
     return ResponseSpec(text, "proportion", f"successes, as the proportion {name} of the trials")
 
 
-def refuse_one_class(outcome: Coded, name: str, weights: Floats | None = None, lost: str = "") -> None:
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows that count (a trial of positive weight), their trials, and how many had failures and successes."""
+
+    rows: int
+    trials: float
+    failures: int
+    successes: int
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.rows + other.rows,
+            self.trials + other.trials,
+            self.failures + other.failures,
+            self.successes + other.successes,
+        )
+
+
+def tally(y: Floats, trials: Floats | None, weights: Floats | None) -> Tally:
+    """What some rows tell about the two outcomes."""
+    counting = np.ones(y.shape, dtype=bool) if trials is None else trials > 0
+    counting = counting if weights is None else counting & (weights > 0)
+    rows, counted_y = int(counting.sum()), y[counting]
+    total = rows if trials is None else trials[counting].sum()
+    return Tally(rows, float(total), int((counted_y < 1).sum()), int((counted_y > 0).sum()))
+
+
+def refuse_one_class(spec: ResponseSpec, name: str, found: Tally, lost: str = "") -> None:
     """Raise when every trial that counts ended the same way, saying which way and what became of other rows."""
-    spec, y, trials = outcome
-    counting = _counting(y, trials, weights)
-    failures, successes = bool((y[counting] < 1).any()), bool((y[counting] > 0).any())
-    if failures and successes:
+    if found.failures and found.successes:
         return
     after = f" ({lost})" if lost else ""
     raise ResponseError(
-        f"{_constant(spec, name, int(successes), trials, counting)}{after}. A logistic model needs both outcomes: "
+        f"{_constant(spec, name, found)}{after}. A logistic model needs both outcomes: "
         f"check the coding of {name}, subset= and the missing values."
     )
 
 
-def _counting(y: Floats, trials: Floats | None, weights: Floats | None) -> NDArray[np.bool_]:
-    counting = np.ones(y.shape, dtype=bool) if trials is None else trials > 0
-    return counting if weights is None else counting & (weights > 0)
-
-
-def _constant(spec: ResponseSpec, name: str, outcome: int, trials: Floats | None, counting: NDArray[np.bool_]) -> str:
-    rows = counted(int(counting.sum()), "row")
-    if not counting.any():
+def _constant(spec: ResponseSpec, name: str, found: Tally) -> str:
+    rows, outcome = counted(found.rows, "row"), int(found.successes > 0)
+    if not found.rows:
         return f"{name} has no row with a trial of positive weight"
-    if trials is not None:
-        total = counted(int(trials[counting].sum()), "trial")
+    if spec.levels is None:
+        total = counted(int(found.trials), "trial")
         return f"{spec.text} has {('failures', 'successes')[outcome]} only, in all {total} of {rows}"
-    assert spec.levels is not None
     return f"{name} is {spec.levels[outcome]!r} in all {rows}"

@@ -7,7 +7,7 @@ each strip is summed in order, and the strips are added in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -94,32 +94,16 @@ class MemoryRows:
         return int(self.sum(kernels.count_used))
 
     def _strips(self) -> list[list[slice]]:
-        n, p = self.whole.X.shape
-        size = self.block_rows or max(512, _BLOCK_NUMBERS // max(p, 1))
-        blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
-        per_strip = -(-len(blocks) // _STRIPS)
-        return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]
+        return strips(self.n, self.width, self.block_rows)
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
-
-        def strip_sum(strip: list[slice]) -> Any:
-            total = kernel(self.whole.rows(strip[0]), *arrays)
-            for where in strip[1:]:
-                total = total + kernel(self.whole.rows(where), *arrays)
-            return total
-
-        sums = in_order(strip_sum, self._strips())
-        total = sums[0]
-        for part in sums[1:]:
-            total = total + part
-        return total
+        return added(in_order(lambda strip: strip_sum(self.whole.rows, strip, kernel, arrays), self._strips()))
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, joined in row order."""
         blocks = [where for strip in self._strips() for where in strip]
-        values = in_order(lambda where: kernel(self.whole.rows(where), *arrays), blocks)
-        return values[0] if len(values) == 1 else np.concatenate(values)
+        return joined(in_order(lambda where: kernel(self.whole.rows(where), *arrays), blocks))
 
     def grouped(self, codes: NDArray[np.intp]) -> MemoryRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
@@ -157,6 +141,39 @@ class MemoryRows:
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the block."""
         return np.asarray(getattr(self.whole, name))
+
+
+# how sums are carried out ---------------------------------------------------------------------------------------------
+
+
+def strips(n: int, p: int, block_rows: int = 0) -> list[list[slice]]:
+    """Blocks of ``n`` rows of ``p`` columns, in a number of strips that does not depend on the number of threads."""
+    size = block_rows or max(512, _BLOCK_NUMBERS // max(p, 1))
+    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
+    per_strip = -(-len(blocks) // _STRIPS)
+    return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]
+
+
+def strip_sum(block: Callable[[slice], Block], strip: Sequence[slice], kernel: Kernel, arrays: Sequence[Any]) -> Any:
+    """Σ of ``kernel(block, *arrays)`` over the blocks of one strip, in order."""
+    total = kernel(block(strip[0]), *arrays)
+    for where in strip[1:]:
+        total = total + kernel(block(where), *arrays)
+    return total
+
+
+def added(parts: Iterable[Any]) -> Any:
+    """The sum of some parts, in order."""
+    first, *others = parts
+    return sum(others, first)
+
+
+def joined(values: Sequence[Array]) -> Array:
+    """Values of blocks as those of all rows."""
+    return values[0] if len(values) == 1 else np.concatenate(values)
+
+
+# rows in memory ------------------------------------------------------------------------------------------------------
 
 
 def in_memory(rows: Rows) -> MemoryRows:

@@ -82,6 +82,14 @@ class Selection:
             keep = ~np.logical_or.reduce([mask for _, mask in gone])
             self.rows = self.positions[keep]
 
+    def leave_out_among(self, rows: Rows, gone: Sequence[tuple[str, Mask]]) -> None:
+        """The same for masks over the rows that were in use before others left."""
+        out = np.zeros(self.n_given, dtype=bool)
+        for cause, mask in gone:
+            self.causes[cause] = self.causes.get(cause, 0) + int(np.count_nonzero(mask))
+            out[rows[mask]] = True
+        self.rows = self.positions[~out[self.positions]]
+
     def leave_out_missing(self, columns: Sequence[tuple[str, Column]]) -> None:
         """Drop the rows that miss a value in any of some columns over all rows."""
         found = [(name, self.of(missing(column))) for name, column in columns if any_missing(column)]
@@ -92,6 +100,11 @@ class Selection:
         if not self.n_dropped:
             return ""
         return f"{counted(self.n_rows, 'row')}, {self.n_dropped:,} dropped: {self.reasons()}"
+
+    def notes(self) -> list[str]:
+        """What a fit notes of its rows."""
+        subset = f"subset: {self.n_rows:,} of {counted(self.n_given, 'row')}" if self.n_rows < self.n_given else ""
+        return [note for note in (subset, self.told()) if note]
 
     def lost(self) -> str:
         """The same as an aside in an error message."""

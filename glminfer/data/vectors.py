@@ -32,11 +32,12 @@ def prior_weights(weights: Floats | None, n: int) -> Floats:
             f"weights= is negative in {counted(negative, 'row')} (smallest {weights.min():g}); a weight is how many "
             "times a row counts, 0 or more."
         )
-    _refuse_infinite(weights, "weights=")
+    refuse_infinite_values(weights, "weights=")
     return weights
 
 
-def _refuse_infinite(values: Floats, what: str) -> None:
+def refuse_infinite_values(values: Floats, what: str) -> None:
+    """Raise when a weight or an offset is infinite."""
     refuse_infinite(Value(values), what)
 
 
@@ -44,14 +45,15 @@ def offset(expressions: Sequence[Expression], values: Mapping[str, Value], extra
     """The sum of ``offset=`` and every ``offset()`` of the formula."""
     total = np.zeros(n)
     if extra is not None:
-        _refuse_infinite(extra, "offset=")
+        refuse_infinite_values(extra, "offset=")
         total += extra
     for found in expressions:
-        total += _numeric_offset(found.text, values[found.text])
+        total += numeric_offset(found.text, values[found.text])
     return total
 
 
-def _numeric_offset(text: str, value: Value) -> Floats:
+def numeric_offset(text: str, value: Value) -> Floats:
+    """The value of one ``offset()`` as floats."""
     column = value.column
     if not isinstance(column, np.ndarray) or column.ndim != 1 or column.dtype.kind not in "biuf":
         raise DataError(f"offset({text}) must be one column of numbers.")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows
 from glminfer.errors import InputError, Status
 from glminfer.fit.panels import Estimates, Models, Stock
-from glminfer.fit.progress import progress
 from glminfer.fit.records import FitRecord
 from glminfer.numerics import batched, lanes, linalg
 from glminfer.numerics.binomial import count_constant, saturated_loglik

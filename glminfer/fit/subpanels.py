@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.progress import progress
 from glminfer.errors import InputError
 from glminfer.fit.batch import Chunk, beginning, chunks, joined, solved
 from glminfer.fit.nested import Nested, nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import refitted
 from glminfer.numerics import batched
 from glminfer.numerics.blocks import Array

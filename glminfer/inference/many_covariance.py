@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.progress import progress
 from glminfer.errors import DataError, InputError, one_of
 from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.panels import FitsRecord, Models, Panel
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import refitted
 from glminfer.inference import clustered
 from glminfer.inference.clusters import Grouping, groupings_of

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glminfer.data.progress import progress
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.panels import FitsRecord, Panel
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import HOLE, PLACE, refitted
 from glminfer.fit.subpanels import Smaller, refuse_reduced, smaller
 from glminfer.inference import deviance

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from glminfer.data.progress import progress
 from glminfer.errors import InputError, checked_keywords, nearest, one_of
 from glminfer.fit.panels import FitsRecord, Panel
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import refitted
 from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import METHODS, check_likelihood_based, checked_dof, checked_level

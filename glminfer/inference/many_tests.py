@@ -11,11 +11,11 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from glminfer.data.progress import progress
 from glminfer.errors import Status, checked_keywords, one_of
 from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.nested import nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import HOLE, PLACE, refitted
 from glminfer.fit.subpanels import Smaller, refuse_reduced, smaller, without
 from glminfer.inference import terms as term_names

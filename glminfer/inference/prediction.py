@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from glminfer.data.rows_parquet import Parquet
 from glminfer.errors import DataError, InputError, checked_keywords, counted, one_of
 from glminfer.fit.records import FitRecord
+from glminfer.inference.answers import answered
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import checked_level
@@ -97,7 +100,8 @@ def predict(
     unseen: Literal["raise", "nan"] = "raise",
     cov: str = "model",
     cluster: Any = None,
-) -> pd.Series | pd.DataFrame:
+    to: str | PathLike[str] | None = None,
+) -> pd.Series | pd.DataFrame | Parquet:
     """What does the model expect for these rows?
 
     Parameters
@@ -118,11 +122,15 @@ def predict(
         What a level unknown to the fit means: an error, or NaN.
     cov, cluster
         Covariance of the estimates, as in `vcov`.
+    to : str or path, optional
+        A Parquet file to write the predictions to, a row for each row given: with ``newdata=gi.parquet(…)`` neither
+        the rows nor the predictions need to fit in memory.
 
     Returns
     -------
     Series or DataFrame
-        On the index of the data. With ``interval`` the columns estimate, std_error, conf_low, conf_high.
+        On the index of the data. With ``interval`` the columns estimate, std_error, conf_low, conf_high. With ``to``
+        the file written, as `parquet` gives it.
 
     Raises
     ------
@@ -142,13 +150,20 @@ def predict(
     checked_level(level)
     if interval is None and (level != 0.95 or cov != "model" or cluster is not None):
         raise InputError("level=, cov= and cluster= are about intervals; add interval='confidence', or leave them out.")
-    if type == "terms":
-        return _terms(fit, newdata, unseen)
-    if interval is not None:
-        chosen = covariance(fit, cov, cluster)
-        found = link_values(fit, newdata, unseen, chosen.matrix)
-        return _with_interval(fit, found, type, critical(level, _degrees(fit, newdata, unseen, chosen)))
-    found = link_values(fit, newdata, unseen)
+    chosen = None if interval is None else covariance(fit, cov, cluster)
+
+    def ask(rows: Any) -> pd.Series | pd.DataFrame:
+        if type == "terms":
+            return _terms(fit, rows, unseen)
+        if chosen is not None:
+            found = link_values(fit, rows, unseen, chosen.matrix)
+            return _with_interval(fit, found, type, critical(level, _degrees(fit, rows, unseen, chosen)))
+        return _plain(fit, link_values(fit, rows, unseen), type, threshold)
+
+    return answered(fit.design, newdata, ask, to)
+
+
+def _plain(fit: FitRecord, found: LinkValues, type: str, threshold: float) -> pd.Series:
     if type == "class":
         return classes(found, fit.design.response.levels, probability(fit, found.eta), threshold)
     return found.series(found.eta if type == "link" else probability(fit, found.eta), f"predicted_{type}")

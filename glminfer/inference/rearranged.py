@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows, in_memory
 from glminfer.data.sessions import Sessions
 from glminfer.errors import InputError, Status
 from glminfer.fit.nested import Nested, Stage, nested_fits, span, stage_of
-from glminfer.fit.progress import progress
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import Method, climb
 from glminfer.fit.starts import flat_start

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -137,3 +139,33 @@ def one_by_one(function: Callable[[Any], R], items: Sequence[Any]) -> Iterator[R
         return
     with one_blas_thread():
         yield from _pool(os.getpid(), workers).map(function, items)
+
+
+def in_turn(function: Callable[[Any], R], items: Iterable[Any]) -> Iterator[R]:
+    """``one_by_one`` for results too large to wait for each other: only a few are made before they are asked for."""
+    workers = 1 if threading.current_thread().name.startswith("glminfer-") else n_threads()
+    if workers < 2:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[R]] = deque()
+    try:
+        with one_blas_thread():
+            for item in items:
+                waiting.append(_pool(os.getpid(), workers).submit(function, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def ahead(items: Iterable[R]) -> Iterator[R]:
+    """The items, each made by a thread of its own while the one before it is worked on."""
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="glminfer-ahead") as worker:
+        coming = worker.submit(list, islice(source, 1))
+        while item := coming.result():
+            coming = worker.submit(list, islice(source, 1))
+            yield item[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _LONG = 1.0  # seconds before a bar appears
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+def progress(items: Iterable[T], total: int, what: str, size: Callable[[int, T], int] | None = None) -> Iterator[T]:
     """The items, with a bar on the error stream once they have taken a second; none without tqdm or without a watcher.
 
     Parameters
@@ -22,13 +22,17 @@ def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         How many there are.
     what : str
         What they are called beside the bar: "permutations".
+    size : function of (int, item), optional
+        How many the k-th item stands for (a block of rows); one, when left out.
     """
-    bar, begin = None, perf_counter()
+    bar, done, begin = None, 0, perf_counter()
     try:
-        for done, item in enumerate(items, 1):
+        for k, item in enumerate(items):
             yield item
+            more = 1 if size is None else size(k, item)
+            done += more
             if bar is not None:
-                bar.update()
+                bar.update(more)
             elif done < total and perf_counter() - begin > _LONG:
                 bar = _bar(total, what, done)
     finally:
@@ -43,7 +47,7 @@ def _bar(total: int, what: str, done: int) -> Any:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=what, initial=done, leave=False)
+    return tqdm(total=total, desc=what, initial=done, leave=False, unit=f" {what}", unit_scale=total > 1_000_000)
 
 
 def _watched() -> bool:

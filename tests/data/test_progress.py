@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from glminfer.fit import progress as module
-from glminfer.fit.progress import progress
+from glminfer.data import progress as module
+from glminfer.data.progress import progress
 
 
 @pytest.fixture

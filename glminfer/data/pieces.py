@@ -1,0 +1,88 @@
+"""Tables that are read piece by piece, because they do not fit in memory or lie elsewhere: what an engine offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.numerics.blocks import Block
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from glminfer.data.frames import Columns
+    from glminfer.data.rows import Rows
+
+Floats = NDArray[np.float64]
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """A table as the user gives it: nothing of it has been read but what it holds."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    def pieces(self, wanted: Iterable[str], labels: Iterable[str]) -> Pieces:
+        """Some columns, read once; those in ``labels`` only tell rows apart."""
+
+    def chunks(self, wanted: Iterable[str], labels: Iterable[str]) -> Iterator[Columns]:
+        """The same one piece after the other, kept nowhere; a piece knows its own levels only."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All of it in memory."""
+
+
+class Pieces(Protocol):
+    """Columns of a table in pieces whose levels are those of the whole table."""
+
+    @property
+    def stops(self) -> Sequence[int]:
+        """Where each piece ends among all rows."""
+
+    def whole(self, names: Iterable[str]) -> Columns:
+        """Some columns over all rows."""
+
+    def map(self, function: Callable[..., Any], each: Sequence[Any], *shared: Any) -> Iterator[Any]:
+        """``function(columns, each[k], *shared)`` of every piece k, in their order."""
+
+    def hold(self, function: Callable[..., Filled], each: Sequence[Any], *shared: Any) -> Held:
+        """Rows of numbers from ``function``, kept where the engine keeps them."""
+
+    def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+        """One array of parts for every piece."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filled:
+    """One piece as numbers.
+
+    Attributes
+    ----------
+    block : Block
+    trials : (n,) or None
+    told : object
+        What sums over all pieces are asked of beside; has ``+``.
+    """
+
+    block: Block
+    trials: Floats | None
+    told: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """All pieces as numbers: the sum of what each told."""
+
+    rows: Rows
+    trials: Floats | None
+    told: Any

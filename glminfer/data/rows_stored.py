@@ -1,0 +1,117 @@
+"""Rows in temporary files, mapped to memory block by block: the sums of `MemoryRows`, to the last bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data.progress import progress
+from glminfer.data.rows import Kernel, MemoryRows, added, joined, strip_sum, strips
+from glminfer.data.stored import Stored, Writer
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.threads import in_order, in_turn, one_by_one
+
+Held = Stored | Array
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """Rows of one model of which some fields are in files, others in memory.
+
+    Parameters
+    ----------
+    X : Stored
+    y, weights, offset : Stored or array, (n, 1)
+    groups : (n,) or None
+        Codes of a grouping column.
+    """
+
+    X: Stored
+    y: Held
+    weights: Held
+    offset: Held
+    groups: NDArray[np.intp] | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of rows, those of zero weight included."""
+        return len(self.X)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.X.shape[1]
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows of positive weight."""
+        return int(self.sum(kernels.count_used))
+
+    def _strips(self) -> list[list[slice]]:
+        return strips(self.n, self.width)
+
+    def _blocks(self) -> list[slice]:
+        return [where for strip in self._strips() for where in strip]
+
+    def block(self, where: slice) -> Block:
+        """Some rows, mapped to memory."""
+        X, y, weights, offset = (_rows(held, where) for held in (self.X, self.y, self.weights, self.offset))
+        return Block(X, y, weights, offset, None if self.groups is None else self.groups[where])
+
+    def sum(self, kernel: Kernel, *arrays: Any) -> Any:
+        """Σ over blocks of ``kernel(block, *arrays)``."""
+        parts = self._strips()
+        sums = one_by_one(lambda strip: strip_sum(self.block, strip, kernel, arrays), parts)
+        return added(progress(sums, self.n, "rows", lambda k, _: parts[k][-1].stop - parts[k][0].start))
+
+    def map(self, kernel: Kernel, *arrays: Any) -> Array:
+        """``kernel(block, *arrays)`` of all blocks, joined in row order."""
+        return joined(list(self._mapped(kernel, arrays)))
+
+    def _mapped(self, kernel: Kernel, arrays: Sequence[Any]) -> Iterator[Array]:
+        blocks = self._blocks()
+        values = in_turn(lambda where: np.array(kernel(self.block(where), *arrays)), blocks)
+        return progress(values, self.n, "rows", lambda k, _: blocks[k].stop - blocks[k].start)
+
+    def grouped(self, codes: NDArray[np.intp]) -> StoredRows:
+        """The same rows, blocks carrying integer codes of a grouping column."""
+        return replace(self, groups=codes)
+
+    def with_columns(self, kernel: Kernel, *arrays: Any) -> StoredRows:
+        """The same rows with other columns, ``kernel(block, *arrays)``, in a file of their own."""
+        writer = Writer(self.X.folder)
+        for values in self._mapped(kernel, arrays):
+            writer.append(values)
+        return replace(self, X=writer.stored())
+
+    def with_offset(self, offset: Array) -> StoredRows:
+        """The same rows with another offset, (n, 1)."""
+        return replace(self, offset=offset)
+
+    def without(self, gone: NDArray[np.bool_]) -> StoredRows:
+        """The same rows, those marked in ``gone`` (n,) weighing nothing."""
+        return replace(self, weights=np.where(gone[:, None], 0.0, self.values("weights")))
+
+    def every(self, step: int) -> MemoryRows:
+        """Each ``step``-th row, brought to memory: a subsample to start from."""
+        thin = in_order(lambda where: self._thinned(where, step), self._blocks())
+        fields = (np.concatenate([getattr(part, name) for part in thin]) for name in ("X", "y", "weights", "offset"))
+        return MemoryRows(Block(*fields))
+
+    def _thinned(self, where: slice, step: int) -> Block:
+        part = self.block(where).rows(slice(-where.start % step, None, step))
+        return Block(part.X.copy(), part.y.copy(), part.weights.copy(), part.offset.copy())
+
+    def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
+        """One field of the blocks over all rows: a map of its file, or the array in memory."""
+        held: Held = getattr(self, name)
+        return held.whole() if isinstance(held, Stored) else held
+
+
+def _rows(held: Held, where: slice) -> Array:
+    return held.rows(where) if isinstance(held, Stored) else held[where]

@@ -1,0 +1,139 @@
+"""Arrays in temporary files: written once, front to back, and read by rows.
+
+The files have no name in the file system (Windows: they are deleted when closed), so nothing is left behind whatever
+ends the process: an exception, Ctrl-C, or a kill.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.errors import DataError
+
+_POPULATE = getattr(mmap, "MAP_POPULATE", 0)  # Linux: all pages of a block are mapped at once
+
+
+class Nameless:
+    """A file without a name, closed and gone when nothing refers to it any more."""
+
+    __slots__ = ("__weakref__", "file", "fileno")
+
+    def __init__(self, folder: str | None) -> None:
+        self.file = tempfile.TemporaryFile(prefix="glminfer-", dir=folder, buffering=0)  # noqa: SIM115
+        self.fileno = self.file.fileno()
+        weakref.finalize(self, self.file.close)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """An array (n,) or (n, k) in a temporary file.
+
+    Attributes
+    ----------
+    file : Nameless
+    dtype : dtype
+    shape : tuple of int
+    folder : str or None
+        Where further files go; None is the system's folder for temporary files.
+    """
+
+    file: Nameless
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    folder: str | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row."""
+        return int(np.prod(self.shape[1:], dtype=int)) * self.dtype.itemsize
+
+    def rows(self, where: slice) -> NDArray[Any]:
+        """Some rows, as a map of the file: in memory as long as the array is; the next ones are read ahead."""
+        start, stop, _ = where.indices(len(self))
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.file.fileno, stop * self.row, (stop - start) * self.row, os.POSIX_FADV_WILLNEED)
+        return self._mapped(start, max(stop, start), _POPULATE)
+
+    def whole(self) -> NDArray[Any]:
+        """All rows, as a map of the file: what is read of it the system may give up again."""
+        return self._mapped(0, len(self), 0)
+
+    def _mapped(self, start: int, stop: int, flags: int) -> NDArray[Any]:
+        shape = (stop - start, *self.shape[1:])
+        if start == stop or not self.row:
+            return np.empty(shape, self.dtype)
+        begin = start * self.row
+        page = begin - begin % mmap.ALLOCATIONGRANULARITY
+        length = stop * self.row - page
+        how = {"flags": mmap.MAP_SHARED | flags, "prot": mmap.PROT_READ} if flags else {"access": mmap.ACCESS_READ}
+        pages = mmap.mmap(self.file.fileno, length, offset=page, **how)
+        count = (stop - start) * self.row // self.dtype.itemsize
+        return np.frombuffer(pages, self.dtype, count, begin - page).reshape(shape)
+
+
+@dataclass(slots=True, eq=False)
+class Writer:
+    """Writes an array to a temporary file, some rows after the other."""
+
+    folder: str | None
+    file: Nameless | None = None
+    dtype: np.dtype[Any] | None = None
+    n: int = 0
+    columns: tuple[int, ...] = ()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write rows; the type is that of the first ones."""
+        if self.file is None:
+            self.file, self.dtype, self.columns = self._opened(), rows.dtype, rows.shape[1:]
+        self._write(np.ascontiguousarray(rows.astype(self.dtype, casting="same_kind", copy=False)))
+        self.n += len(rows)
+
+    def stored(self) -> Stored:
+        """The array as written; nothing can be added to it any more."""
+        assert self.file is not None
+        assert self.dtype is not None
+        return Stored(self.file, self.dtype, (self.n, *self.columns), self.folder)
+
+    def _opened(self) -> Nameless:
+        try:
+            return Nameless(self.folder)
+        except OSError as error:
+            raise self._failed(error, 0) from error
+
+    def _write(self, rows: NDArray[Any]) -> None:
+        assert self.file is not None
+        left = memoryview(rows.reshape(-1).view(np.uint8)) if rows.size else memoryview(b"")
+        try:
+            while left:
+                left = left[self.file.file.write(left) :]
+        except OSError as error:
+            raise self._failed(error, rows.nbytes) from error
+
+    def _failed(self, error: OSError, size: int) -> DataError:
+        folder = self.folder or tempfile.gettempdir()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return DataError(
+                f"The folder for temporary files, {folder!r}, cannot be written to ({error.strerror}). {_WAY_OUT}"
+            )
+        free = shutil.disk_usage(folder).free / 1e6
+        return DataError(
+            f"The folder for temporary files, {folder!r}, is full: {free:,.0f} MB are free and {size / 1e6:,.0f} MB "
+            f"were to be written next. Rows of files are kept there as numbers as long as their fit is in use. "
+            f"{_WAY_OUT}"
+        )
+
+
+_WAY_OUT = "Name a folder on a larger disk, gi.parquet(…, scratch='/large/disk'), or set TMPDIR."

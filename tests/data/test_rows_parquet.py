@@ -1,0 +1,309 @@
+"""Parquet files: what is read, what is refused and how it is said, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from engines import parquet, rows
+
+import glminfer as gi
+from glminfer.data import stored
+from glminfer.data.stored import Stored, Writer
+from glminfer.numerics import kernels
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three files of the same columns."""
+    frame = rows(1, n=300)
+    for k in range(3):
+        frame[100 * k : 100 * (k + 1)].to_parquet(tmp_path / f"part-{k}.parquet")
+    return tmp_path
+
+
+def changed(folder: Path, k: int, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    path = folder / f"part-{k}.parquet"
+    change(pd.read_parquet(path)).to_parquet(path)
+
+
+# which files ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_a_pattern_a_list_and_one_file(folder: Path) -> None:
+    files = [folder / f"part-{k}.parquet" for k in range(3)]
+    for given in (folder, str(folder), str(folder / "*.parquet"), files, [str(folder / "part-[01].parquet"), files[2]]):
+        assert gi.parquet(given).files == tuple(map(str, files))
+    assert gi.parquet(files[1]).n_rows == 100
+    assert gi.parquet(folder).n_rows == 300
+    assert gi.parquet(folder).names == tuple(rows(1).columns)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(gi.DataError, match=r"There is no file '.*none/\*\.parquet' \(looked for in"):
+        gi.parquet(tmp_path / "none" / "*.parquet")
+    with pytest.raises(gi.DataError, match=r"Give a Parquet file, a folder of \.parquet files, or a pattern"):
+        gi.parquet(tmp_path)
+
+
+def test_columns_are_checked(folder: Path) -> None:
+    with pytest.raises(gi.FormulaError, match=r"The data have no column 'chioce'\. Did you mean 'choice'\?"):
+        gi.parquet(folder, columns=["chioce"])
+    with pytest.raises(gi.FormulaError, match="The data have no column 'z'"):
+        gi.logit("y ~ z", gi.parquet(folder, columns=["x", "y"]))
+    with pytest.raises(TypeError, match=r"no argument 'scrach'\. Did you mean 'scratch'"):
+        gi.parquet(folder, scrach="/tmp")
+
+
+def test_without_pyarrow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'glminfer\[parquet\]'"):
+        gi.parquet(folder)
+
+
+def test_an_unnamed_index_is_no_column(tmp_path: Path) -> None:
+    rows(1)[["y", "x"]].iloc[::2].to_parquet(tmp_path / "a.parquet")
+    assert gi.parquet(tmp_path / "a.parquet").names == ("y", "x")
+
+
+# files that do not fit together ---------------------------------------------------------------------------------------
+
+
+def test_a_truncated_file(folder: Path) -> None:
+    path = folder / "part-1.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(gi.DataError, match=r"'.*part-1\.parquet' cannot be read as Parquet .* It may be truncated"):
+        gi.parquet(folder)
+
+
+def test_a_file_with_damaged_pages(folder: Path) -> None:
+    path = folder / "part-2.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + bytes(len(data) // 2) + data[4 + len(data) // 2 :])
+    with pytest.raises(gi.DataError, match=r"The file '.*part-2\.parquet' cannot be read as Parquet"):
+        gi.logit("y ~ x + z", gi.parquet(folder))
+
+
+def test_a_file_that_is_none(folder: Path) -> None:
+    (folder / "part-3.parquet").write_text("y,x\n1,2\n")
+    with pytest.raises(gi.DataError, match=r"part-3\.parquet' cannot be read as Parquet"):
+        gi.parquet(folder)
+    (folder / "part-3.parquet").write_text("")
+    with pytest.raises(gi.DataError, match=r"part-3\.parquet' cannot be read as Parquet"):
+        gi.parquet(folder)
+
+
+def test_a_column_missing_in_one_file(folder: Path) -> None:
+    changed(folder, 1, lambda frame: frame.drop(columns="z"))
+    data = gi.parquet(folder)
+    assert gi.logit("y ~ x", data).nobs > 250
+    with pytest.raises(
+        gi.DataError, match=r"The file '.*part-1\.parquet' has no column 'z', which 2 of the 3 files have"
+    ):
+        gi.logit("y ~ x + z", data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("float64", "int64 in .*part-0.* and double in"), ("str", "int64 in .*part-0.* and text in")]
+)
+def test_a_type_that_changes_between_files(folder: Path, kind: str, said: str) -> None:
+    changed(folder, 2, lambda frame: frame.astype({"k": kind}))
+    with pytest.raises(gi.DataError, match=rf"k is {said} '.*part-2\.parquet'; a column has one type"):
+        gi.logit("y ~ k", gi.parquet(folder))
+
+
+def test_types_that_only_differ_in_storage(folder: Path) -> None:
+    expected = gi.logit("y ~ g + c", gi.parquet(folder)).tidy()
+    changed(folder, 1, lambda frame: frame.assign(g=frame.g.astype("large_string[pyarrow]")))
+    changed(folder, 2, lambda frame: frame.assign(c=frame.c.cat.set_categories(["low", "mid", "high"])))
+    pd.testing.assert_frame_equal(gi.logit("y ~ g + c", gi.parquet(folder)).tidy(), expected)
+
+
+# temporary files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files that must be empty in the end."""
+    own = tmp_path / "scratch"
+    own.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(own))
+    yield own
+    assert list(own.iterdir()) == []
+
+
+def open_files(folder: Path) -> int:
+    """Files of the folder this process holds open, those without a name included."""
+    names = Path("/proc/self/fd")
+    return sum(str(folder) in os.readlink(names / fd) for fd in os.listdir(names) if (names / fd).is_symlink())
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux tells them")
+
+
+@linux
+def test_temporary_files_have_no_name_and_go_with_the_fit(folder: Path, scratch: Path) -> None:
+    fit = gi.logit("y ~ x + g", gi.parquet(folder))
+    assert list(scratch.iterdir()) == []
+    assert open_files(scratch) > 0
+    fit.tidy(cluster="mouse")
+    del fit
+    gc.collect()
+    assert open_files(scratch) == 0
+
+
+@linux
+def test_scratch_names_their_folder(folder: Path, tmp_path: Path, scratch: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    fit = gi.logit("y ~ x", gi.parquet(folder, scratch=other))
+    assert open_files(other) > 0
+    assert open_files(scratch) == 0
+    assert list(other.iterdir()) == []
+    assert fit.converged
+
+
+@linux
+def test_an_interrupt_leaves_nothing(folder: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    for where in (kernels, stored.Writer):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, "likelihood" if where is kernels else "append", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                gi.logit("y ~ x", gi.parquet(folder))
+    gc.collect()
+    assert open_files(scratch) == 0
+    assert not [thread for thread in threading.enumerate() if "ahead" in thread.name]
+    assert threading.active_count() <= max(before, 1 + (os.cpu_count() or 1))
+
+
+@linux
+def test_ctrl_c_in_a_process_of_its_own(folder: Path, scratch: Path) -> None:
+    code = (
+        "import glminfer as gi, sys, time\n"
+        "from glminfer.numerics import kernels\n"
+        "slow = kernels.likelihood\n"
+        "def likelihood(*args):\n"
+        "    print('fitting', flush=True)\n"
+        "    time.sleep(30)\n"
+        "kernels.likelihood = likelihood\n"
+        f"gi.logit('y ~ x', gi.parquet({str(folder)!r}))\n"
+    )
+    env = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        begin = time.perf_counter()
+        run.send_signal(signal.SIGINT)
+        _, error = run.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in error
+    assert time.perf_counter() - begin < 15
+
+
+@linux
+def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
+    with pytest.raises(gi.DataError, match=r"The folder for temporary files, '.*', is full: .* MB are free and"):
+        gi.logit("y ~ x", gi.parquet(folder, scratch=folder))
+
+
+def test_a_folder_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(gi.DataError, match=r"'/no/such/folder', cannot be written to \(No such file or directory\)"):
+        gi.logit("y ~ x", gi.parquet(folder, scratch="/no/such/folder"))
+
+
+@pytest.mark.parametrize("shape", [(0,), (5,), (5000,), (700, 3), (5, 0)])
+def test_stored_arrays(shape: tuple[int, ...]) -> None:
+    array = np.random.default_rng(1).standard_normal(shape)
+    writer = Writer(None)
+    for part in np.array_split(array, 3):
+        writer.append(part)
+    found: Stored = writer.stored()
+    np.testing.assert_array_equal(found.whole(), array)
+    for where in (slice(0, 2), slice(1, 5), slice(600, 10_000), slice(3, 3), slice(None)):
+        np.testing.assert_array_equal(found.rows(where), array[where])
+    assert not found.rows(slice(0, 2)).flags.writeable or not shape[0] or 0 in shape
+
+
+# predictions ----------------------------------------------------------------------------------------------------------
+
+QUESTIONS = [
+    {},
+    {"type": "link"},
+    {"type": "class"},
+    {"type": "class", "threshold": 0.7},
+    {"type": "terms"},
+    {"interval": "confidence"},
+    {"interval": "confidence", "cluster": "mouse", "cov": "CR2", "type": "link"},
+]
+
+
+@pytest.mark.parametrize("options", QUESTIONS, ids=str)
+@pytest.mark.parametrize("formula", ["y ~ x + g + bs(z, df=4)", "choice ~ x + C(k)", "y ~ lag(x) + z"])
+def test_predictions_of_files(formula: str, options: dict, tmp_path: Path) -> None:
+    frame = rows(3)
+    fit = gi.logit(formula, frame)
+    data = parquet(frame, (60, 60, 130), 50)
+    expected = fit.predict(frame, **options)
+    got = fit.predict(data, **options)
+    (pd.testing.assert_frame_equal if isinstance(expected, pd.DataFrame) else pd.testing.assert_series_equal)(
+        got, expected, rtol=1e-12
+    )
+    written = fit.predict(data, to=tmp_path / "out.parquet", **options)
+    assert written.n_rows == len(frame)
+    stored_table = pd.read_parquet(tmp_path / "out.parquet")
+    expected = expected if isinstance(expected, pd.DataFrame) else expected.to_frame()
+    if options.get("type") == "class":
+        stored_table, expected = (t.astype(object).where(t.notna(), None) for t in (stored_table, expected))
+    pd.testing.assert_frame_equal(stored_table, expected, rtol=1e-12)
+
+
+def test_predictions_may_be_read_again(tmp_path: Path) -> None:
+    frame = rows(3)
+    fit = gi.logit("y ~ x", parquet(frame, (60,)))
+    found = fit.predict(to=tmp_path / "fitted.parquet")
+    pd.testing.assert_series_equal(found.to_pandas().predicted_response, fit.predict(), check_index=False)
+    assert fit.predict(frame, to=tmp_path / "frame.parquet").names == ("predicted_response",)
+
+
+def test_a_failed_prediction_leaves_no_file(tmp_path: Path) -> None:
+    frame = rows(3).dropna()
+    fit = gi.logit("y ~ x + g", frame)
+    later = frame.assign(g=np.where(np.arange(len(frame)) > 150, "new", frame.g))
+    with pytest.raises(gi.DataError, match="levels that were not there"):
+        fit.predict(parquet(later, (), 50), to=tmp_path / "out.parquet")
+    assert list(tmp_path.iterdir()) == []
+    assert fit.predict(parquet(later, (), 50), unseen="nan").isna().sum() == len(frame) - 151
+
+
+def test_files_that_are_read_are_not_written_over(folder: Path) -> None:
+    data = gi.parquet(folder)
+    with pytest.raises(gi.InputError, match=r"part-1\.parquet' is one of the files that are read"):
+        gi.logit("y ~ x", data).predict(data, to=folder / "part-1.parquet")
+    with pytest.raises(gi.DataError, match=r"'/no/such/out\.parquet' cannot be written"):
+        gi.logit("y ~ x", data).predict(data, to="/no/such/out.parquet")
+
+
+def test_pickled_without_rows_and_given_them_again(folder: Path) -> None:
+    import pickle
+
+    data = gi.parquet(folder)
+    fit = gi.logit("y ~ x + g", data)
+    again = pickle.loads(pickle.dumps(fit))
+    with pytest.raises(gi.RowsNeededError):
+        again.residuals()
+    pd.testing.assert_series_equal(again.with_data(data).residuals(), fit.residuals())

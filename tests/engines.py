@@ -1,0 +1,87 @@
+"""The same rows held in different ways: what every engine must agree on."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import glminfer as gi
+
+
+def parquet(frame: pd.DataFrame, cuts: Sequence[int] = (), piece_rows: int = 1 << 18) -> Any:
+    """The frame in Parquet files cut at the given rows, read at most so many rows at a time."""
+    folder = Path(tempfile.mkdtemp(prefix="engines-"))
+    edges = [0, *sorted(cuts), len(frame)]
+    for k, (start, stop) in enumerate(itertools.pairwise(edges)):
+        frame.iloc[start:stop].to_parquet(folder / f"part-{k:03}.parquet")
+    return replace(gi.parquet(folder), piece_rows=piece_rows)
+
+
+def rows(seed: int, n: int = 240) -> pd.DataFrame:
+    """Columns of every kind, with missing values, for outcomes that depend on them."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "x": rng.standard_normal(n),
+            "z": rng.standard_normal(n) + 2.0,
+            "k": rng.integers(0, 4, n),
+            "g": rng.choice(["c", "a", "b"], n),
+            "c": pd.Categorical(rng.choice(["low", "mid", "high"], n), ["low", "mid", "high"]),
+            "b": rng.random(n) < 0.4,
+            "w": rng.integers(0, 3, n).astype(float),
+            "o": 0.3 * rng.standard_normal(n),
+            "mouse": rng.choice([f"m{i}" for i in range(12)], n),
+            "trials": rng.integers(0, 9, n),
+        }
+    )
+    eta = 0.6 * frame.x - 0.4 * (frame.g == "a") + 0.3 * frame.b + frame.o
+    frame["y"] = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(int)
+    frame["choice"] = np.where(frame.y == 1, "right", "left")
+    frame["wins"] = rng.binomial(frame.trials, 1 / (1 + np.exp(-eta)))
+    frame["share"] = (frame.wins / frame.trials.where(frame.trials > 0, 1)).astype(float)
+    frame.loc[rng.random(n) < 0.05, "x"] = np.nan
+    frame.loc[rng.random(n) < 0.05, "g"] = None
+    return frame
+
+
+def everything(fit: gi.Fit) -> dict[str, Any]:
+    """Tables of all kinds, by name."""
+    some = [name for name in fit.design.terms if name != "Intercept"][:1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few clusters
+        found = {
+            "tidy": fit.tidy(),
+            "glance": fit.glance(),
+            "notes": fit.notes,
+            "summary": str(fit),
+            "predict": fit.predict(interval="confidence"),
+            "residuals": fit.residuals("pearson"),
+            "HC1": fit.tidy(cov="HC1"),
+            "HC3": fit.tidy(cov="HC3"),
+            "CR1": fit.tidy(cluster="mouse"),
+            "CR2": fit.tidy(cov="CR2", cluster="mouse"),
+            "LR": fit.lr_test(some),
+            "score": fit.score_test("o + w" if "o" not in str(fit.formula) else "z"),
+            "anova": fit.anova(),
+            "scores": fit.score(),
+        }
+    return found | {"profile": fit.confint(terms=list(fit.columns[:2]))}
+
+
+def same(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1e-12) -> None:
+    """Equal tables; numbers within rtol of each other (or of 1, where they are rounding)."""
+    for name, table in expected.items():
+        if isinstance(table, pd.DataFrame):
+            pd.testing.assert_frame_equal(found[name], table, rtol=rtol, atol=rtol, obj=name)
+        elif isinstance(table, pd.Series):
+            pd.testing.assert_series_equal(found[name], table, rtol=rtol, atol=rtol, obj=name)
+        else:
+            assert found[name] == table, name

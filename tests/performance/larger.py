@@ -1,0 +1,101 @@
+"""Parquet files larger than memory, on Linux: ``python larger.py [ROWS COLUMNS [FOLDER]]``.
+
+Makes files of ROWS × COLUMNS random numbers and an outcome, reads them three times with pyarrow (the yardstick: nothing
+is done with the rows), and fits them in a process of its own, whose peak of resident memory is what counts. On a subset
+that fits, the coefficients are compared with those of the same rows in memory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+_PER_FILE = 1_000_000
+
+
+def make(folder: Path, n: int, p: int) -> None:
+    """Files of a million rows: p numbers, and an outcome that depends on them."""
+    coef = np.linspace(-0.5, 0.5, p)
+    for k, start in enumerate(range(0, n, _PER_FILE)):
+        rng = np.random.default_rng(k)
+        X = rng.standard_normal((min(_PER_FILE, n - start), p))
+        frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(p)])
+        frame["y"] = rng.random(len(X)) < 1 / (1 + np.exp(0.5 - X @ coef))
+        frame.to_parquet(folder / f"part-{k:04}.parquet")
+
+
+def reading(folder: Path) -> float:
+    """Seconds to read every column of every file once, batch by batch."""
+    begin = time.perf_counter()
+    for path in sorted(folder.glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(1 << 18):
+            assert batch.num_rows
+    return time.perf_counter() - begin
+
+
+def resident(what: str) -> float:
+    """Megabytes resident: "VmRSS" now, "VmHWM" at the peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(what))
+
+
+def formula(p: int) -> str:
+    return "y ~ " + " + ".join(f"x{j}" for j in range(p))
+
+
+def fit(folder: str, p: int) -> None:
+    """Fit and print what it took; run in a process of its own."""
+    import glminfer as gi
+
+    before = resident("VmRSS")
+    begin = time.perf_counter()
+    found = gi.logit(formula(p), gi.parquet(folder, scratch=str(Path(folder).parent)))
+    found.tidy()
+    seconds = time.perf_counter() - begin
+    print(f"fitted {found.nobs:,} rows in {seconds:.2f} s, {found.nobs / seconds:,.0f} rows/s, {found.n_iter} steps")
+    print(f"resident before {before:.0f} MB, at the peak {resident('VmHWM'):.0f} MB")
+    print(f"SECONDS {seconds}")
+
+
+def agreement(folder: Path, p: int) -> float:
+    """Largest difference of coefficients, in standard errors, of the first file from the same rows in memory."""
+    import glminfer as gi
+
+    path = sorted(folder.glob("*.parquet"))[0]
+    files, memory = (gi.logit(formula(p), data) for data in (gi.parquet(path), pd.read_parquet(path)))
+    return float(((files.coef - memory.coef).abs() / memory.tidy().std_error.to_numpy()).max())
+
+
+def main(n: int, p: int, where: str | None) -> None:
+    folder = Path(tempfile.mkdtemp(dir=where))
+    try:
+        data = folder / "data"
+        data.mkdir()
+        make(data, n, p)
+        size = sum(path.stat().st_size for path in data.iterdir()) / 1e6
+        three = sum(reading(data) for _ in range(3))
+        files = len(list(data.iterdir()))
+        print(f"{n:,} rows × {p} columns in {files} files, {size:,.0f} MB; read 3 times: {three:.2f} s")
+        command = [sys.executable, __file__, "fit", str(data), str(p)]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        print(out.split("SECONDS")[0], end="")
+        print(f"ratio to reading three times: {float(out.split()[-1]) / three:.2f}")
+        print(f"coefficients differ from those in memory (first file) by {agreement(data, p):.1e} standard errors")
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["fit"]:
+        fit(sys.argv[2], int(sys.argv[3]))
+    else:
+        n, p, *rest = [*sys.argv[1:], *["2000000", "12"][len(sys.argv) - 1 :]]
+        main(int(n), int(p), rest[0] if rest else None)

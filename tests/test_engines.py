@@ -1,0 +1,260 @@
+"""Rows in memory, in many blocks, and in Parquet files: the same fit, whatever the cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from engines import everything, parquet, rows, same
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import glminfer as gi
+from glminfer.data import rows as rows_module
+
+N = 240
+LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
+FORMULAS = {
+    "numbers": ("y ~ x + z", {}),
+    "factors": ("choice ~ x * g + C(k) + c + b", {}),
+    "weights": ("y ~ x + c", {"weights": "w", "offset": "o"}),
+    "offset in the formula": ("y ~ x + offset(o / 2)", {}),
+    "proportion": ("share ~ x + g", {"trials": "trials"}),
+    "counts": ("cbind(wins, trials - wins) ~ x + C(k, Sum)", {}),
+    "learned": ("y ~ center(x) + poly(z, 2) + bs(x, df=4) + standardize(z, by=g)", {}),
+    "logarithm": ("y ~ np.log(x + 2) + center(np.sqrt(z))", {}),
+    "earlier rows": ("y ~ lag(x) + history(z, 2, last=5) + lag(y, 1, by=mouse)", {}),
+    "all rows": ("y ~ np.cumsum(z) + double(x)", {"env": {"double": lambda v: 2 * v / np.max(np.abs(v))}}),
+    "condition": ("z > 2 ~ x + c", {"event": None}),
+    "event": ("choice ~ x", {"event": "left"}),
+    "subset": ("y ~ x + g + C(k)", {"subset": "(z < 3) & (k > 0)"}),
+    "subset of all rows": ("y ~ x", {"subset": "z < np.median(z)"}),
+    "aliased": ("y ~ x + I(2 * x) + z", {}),
+}
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=4, deadline=None, derandomize=True)
+
+
+def fitted(formula: str, data: Any, **options: Any) -> gi.Fit:
+    return gi.glm(formula, data, **options)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@few
+@given(seed=seeds, cuts=st.lists(st.integers(0, N), max_size=4), piece=st.integers(7, 300))
+def test_any_cut_into_files_and_pieces(name: str, seed: int, cuts: list[int], piece: int) -> None:
+    formula, options = FORMULAS[name]
+    frame = rows(seed)
+    fit, files = fitted(formula, frame, **options), fitted(formula, parquet(frame, cuts, piece), **options)
+    np.testing.assert_array_equal(files.coef, fit.coef)
+    same({"tidy": files.tidy(), "notes": files.notes}, {"tidy": fit.tidy(), "notes": fit.notes})
+    assert str(files) == str(fit)
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("name", ["factors", "weights", "proportion", "learned"])
+def test_everything_is_the_same(name: str, link: str) -> None:
+    formula, options = FORMULAS[name]
+    frame = rows(11)
+    fit = fitted(formula, frame, link=link, **options)
+    same(everything(fitted(formula, parquet(frame, (3, 90, 90, 200), 50), link=link, **options)), everything(fit))
+
+
+@pytest.mark.parametrize("size", [13, 64])
+@pytest.mark.parametrize("name", ["factors", "weights"])
+def test_many_blocks(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    formula, options = FORMULAS[name]
+    frame = rows(5)
+    whole = everything(fitted(formula, frame, **options))
+    cut = rows_module.strips
+    monkeypatch.setattr("glminfer.data.rows.strips", lambda n, p, _: cut(n, p, size))
+    monkeypatch.setattr("glminfer.data.rows_stored.strips", lambda n, p: cut(n, p, size))
+    same(everything(fitted(formula, frame, **options)), whole, rtol=1e-9)
+    blocks = everything(fitted(formula, frame, **options))
+    same(everything(fitted(formula, parquet(frame, (100,), 30), **options)), blocks)
+
+
+def test_penalised() -> None:
+    frame, penalty = rows(2), gi.Firth()
+    fit = fitted("y ~ x + g", frame, penalty=penalty)
+    files = fitted("y ~ x + g", parquet(frame, (10,), 33), penalty=penalty)
+    same({"tidy": files.tidy(), "ci": files.confint()}, {"tidy": fit.tidy(), "ci": fit.confint()})
+
+
+# what one piece does not show -----------------------------------------------------------------------------------------
+
+
+def agree(formula: str, frame: pd.DataFrame, cuts: tuple[int, ...] = (), piece: int = 40, **options: Any) -> gi.Fit:
+    files = gi.logit(formula, parquet(frame, cuts, piece), **options)
+    fit = gi.logit(formula, frame, **options)
+    same(
+        {"tidy": files.tidy(), "notes": files.notes, "glance": files.glance()},
+        {"tidy": fit.tidy(), "notes": fit.notes, "glance": fit.glance()},
+    )
+    return files
+
+
+def test_levels_first_seen_in_the_last_piece() -> None:
+    frame = rows(1)
+    frame["g"] = "b"
+    frame.loc[230:, "g"] = "a"
+    frame["y"] = np.arange(N) % 2
+    fit = agree("y ~ g + x", frame, (239,))
+    assert fit.columns == ("Intercept", "g[T.b]", "x")
+
+
+def test_numbers_as_levels_first_seen_in_the_last_piece() -> None:
+    frame = rows(1).assign(k=7)
+    frame.loc[225:, "k"] = 3
+    assert "C(k)[T.7]" in agree("y ~ C(k) + x", frame).columns
+
+
+def test_empty_files_and_pieces_of_missing_values() -> None:
+    frame = rows(3)
+    frame.loc[80:120, "x"] = np.nan
+    frame.loc[0:10, "g"] = None
+    agree("y ~ x + g", frame, (0, 0, 80, 121, 121, N))
+
+
+def test_a_file_in_which_a_column_has_no_type() -> None:
+    frame = rows(3).assign(h=lambda f: f.g.where(f.index >= 60))
+    frame["h"] = frame.h.astype(object).where(frame.h.notna(), None)
+    agree("y ~ h + x", frame, (60,))
+
+
+def test_pieces_of_one_class() -> None:
+    frame = rows(4).sort_values("y", ignore_index=True)
+    agree("choice ~ x + g", frame, (40, 41))
+
+
+def test_levels_that_vanish_with_missing_rows() -> None:
+    frame = rows(6).assign(g="a", k=1)
+    frame.loc[200:210, "g"], frame.loc[200:210, "k"] = "zz", 9
+    frame.loc[200:210, "x"] = np.nan
+    frame.loc[100:, "g"] = frame.g[100:].where(frame.g[100:] == "zz", "b")
+    frame.loc[150:, "k"] = frame.k[150:].where(frame.k[150:] == 9, 2)
+    fit = agree("y ~ x + g + C(k)", frame)
+    assert "C(k): level 9 has no rows and is left out" in fit.notes
+
+
+def test_rows_lost_to_a_transform_take_their_levels_along() -> None:
+    frame = rows(6).assign(q=lambda f: np.where(f.index < 20, -1.0, f.z.abs() + 1), k=lambda f: (f.index < 20) + 0)
+    frame["k"] = frame.k.where(frame.index % 2 == 0, 5)
+    agree("y ~ center(np.log(q)) + C(k) + x", frame)
+
+
+def test_integers_and_bools_with_missing_values() -> None:
+    frame = rows(8).astype({"k": "Int64", "b": "boolean"})
+    frame.loc[50:60, "k"] = pd.NA
+    frame.loc[70:75, "b"] = pd.NA
+    agree("y ~ C(k) + b + x", frame, (90,))
+
+
+def test_dates_as_labels() -> None:
+    frame = rows(8).assign(day=lambda f: pd.Timestamp("2024-05-01") + pd.to_timedelta(f.k, "D"))
+    agree("y ~ C(day) + x", frame, (90,))
+    files, memory = (gi.logit("y ~ x", data) for data in (parquet(frame, (90,), 30), frame))
+    pd.testing.assert_frame_equal(files.tidy(cluster="day"), memory.tidy(cluster="day"))
+
+
+def test_columns_with_odd_names() -> None:
+    frame = rows(9).rename(columns={"x": "my x", "z": "a.b", "g": "class"})
+    agree("y ~ `my x` + `a.b` + Q('class')", frame, (33,))
+
+
+def test_a_dot_means_all_columns_known() -> None:
+    frame = rows(9)[["y", "x", "z", "b"]]
+    agree("y ~ .", frame, (100,))
+    files = gi.logit("y ~ .", gi.parquet(parquet(frame, (100,)).files, columns=["y", "x"]))
+    assert files.columns == ("Intercept", "x")
+
+
+def test_values_given_beside_the_files() -> None:
+    frame = rows(12)
+    w, o = frame.w.to_numpy(), frame.o
+    agree("y ~ x", frame, (50,), weights=w, offset=o, subset=(frame.z > 1).to_numpy())
+    files = gi.logit("y ~ x", parquet(frame, (50,)))
+    memory = gi.logit("y ~ x", frame)
+    pd.testing.assert_frame_equal(files.tidy(cluster=frame.mouse.to_numpy()), memory.tidy(cluster="mouse"))
+
+
+def test_separation() -> None:
+    frame = rows(13)
+    frame["y"] = frame.y.where(frame.g != "c", 1)
+    files, memory = parquet(frame, (50,), 30), frame
+    with pytest.warns(gi.SeparationWarning):
+        found = gi.logit("y ~ x + g", files)
+    with pytest.warns(gi.SeparationWarning):
+        expected = gi.logit("y ~ x + g", memory)
+    same({"tidy": found.tidy(), "text": str(found)}, {"tidy": expected.tidy(), "text": str(expected)})
+    same({"ci": found.confint(), "p": found.predict()}, {"ci": expected.confint(), "p": expected.predict()})
+
+
+def test_ill_conditioned_columns() -> None:
+    frame = rows(14).assign(far=lambda f: 1e9 + f.z, tiny=lambda f: 1e-8 * f.o)
+    agree("y ~ far + tiny + x", frame, (77,))
+
+
+def test_other_verbs_read_the_files_again() -> None:
+    frame = rows(15).dropna()
+    files, memory = (gi.logit("y ~ x + g", data) for data in (parquet(frame, (50,), 30), frame.reset_index(drop=True)))
+    same(
+        {"add1": files.add1("z + c"), "update": files.update("~ . + b").tidy(), "augment": files.augment()},
+        {"add1": memory.add1("z + c"), "update": memory.update("~ . + b").tidy(), "augment": memory.augment()},
+    )
+    pd.testing.assert_frame_equal(files.lr_test(files.update("~ . + z")), memory.lr_test(memory.update("~ . + z")))
+    pd.testing.assert_frame_equal(files.anova(type="III"), memory.anova(type="III"))
+
+
+def test_many_rows_start_from_a_subsample() -> None:
+    frame = rows(16, n=30_000)
+    agree("y ~ x + z + b", frame, (12_345,), piece=7_001)
+
+
+# messages -------------------------------------------------------------------------------------------------------------
+
+
+BAD = {
+    "unknown column": ("y ~ xx", {}),
+    "unknown weights": ("y ~ x", {"weights": "ww"}),
+    "labels as weights": ("y ~ x", {"weights": "g"}),
+    "negative weights": ("y ~ x", {"weights": "o"}),
+    "three labels": ("c ~ x", {}),
+    "a number": ("z ~ x", {}),
+    "counts": ("k ~ x", {}),
+    "one class": ("b ~ x", {"subset": "b"}),
+    "one class of counts": ("cbind(wins, 0 * wins) ~ x", {}),
+    "fractions of trials": ("z ~ x", {"trials": "trials"}),
+    "no whole number": ("cbind(z, wins) ~ x", {}),
+    "infinite": ("y ~ np.log(k)", {}),
+    "infinite in a transform": ("y ~ center(np.log(k))", {}),
+    "infinite offset": ("y ~ x + offset(np.log(k))", {}),
+    "missing": ("y ~ x + g", {"missing": "raise"}),
+    "empty subset": ("y ~ x", {"subset": "z > 1000"}),
+    "no condition": ("y ~ x", {"subset": "z"}),
+    "event": ("choice ~ x", {"event": "rigt"}),
+    "too large": ("y ~ I(1e200 * x)", {}),
+    "function": ("y ~ foo(x)", {}),
+    "constant column": ("y ~ standardize(0 * z)", {}),
+    "length": ("y ~ x", {"weights": np.ones(3)}),
+    "all missing": ("y ~ np.log(-1 - b)", {}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_errors_are_those_of_rows_in_memory(name: str) -> None:
+    formula, options = BAD[name]
+    frame = rows(21)
+    with pytest.raises(gi.InputError) as memory:
+        gi.logit(formula, frame, **options)
+    with pytest.raises(gi.InputError) as files:
+        gi.logit(formula, parquet(frame, (20, 130), 60), **options)
+    assert type(files.value) is type(memory.value)
+    assert str(files.value) == str(memory.value)
+
+
+def test_no_rows() -> None:
+    with pytest.raises(gi.DataError, match="The data have no rows, so there is nothing to fit"):
+        gi.logit("y ~ x", parquet(rows(1)[:0], (0,)))
