@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.outcomes import Outcomes
+from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows
 from glminfer.data.sessions import Sessions, sessions
 from glminfer.errors import InputError, counted, one_of
 from glminfer.fit.batch import rows_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
-from glminfer.fit.progress import progress
 from glminfer.fit.singles import refitted
 from glminfer.fit.subpanels import fitted, refuse_reduced, substock, without
 from glminfer.inference import exchange, rearranged, schemes
