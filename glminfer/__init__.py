@@ -30,7 +30,7 @@ from glminfer.models import Fit, glm, logit
 from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
 from glminfer.numerics.newton import Control
-from glminfer.numerics.penalties import Firth
+from glminfer.numerics.penalties import Firth, Ridge
 from glminfer.numerics.threads import set_threads
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
@@ -50,6 +50,7 @@ __all__ = [
     "InputError",
     "Path",
     "ResponseError",
+    "Ridge",
     "RowsNeededError",
     "SeparationWarning",
     "Status",

@@ -88,8 +88,9 @@ def logit(
         What to do with rows that have missing values; dropped rows are counted in ``fit.notes``.
     event : optional
         The outcome value to model; by default 1, True, or the second label.
-    penalty : Firth, optional
-        ``gi.Firth()`` for bias-reduced estimates, finite under separation; maximum likelihood by default.
+    penalty : Firth or Ridge, optional
+        ``gi.Firth()`` for bias-reduced estimates, finite under separation; ``gi.Ridge(0.1)`` for estimates shrunk
+        towards zero. Maximum likelihood by default.
     solver : {"newton", "bfgs", "lbfgs", "gradient"}
         How the maximum is found; all give the same estimate.
     control : Control, optional
@@ -190,7 +191,8 @@ def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty
         raise InputError(f"Control(step_size=...) is for solver='gradient'; solver={solver!r} finds its own steps.")
     if penalty is not None and solver != "newton":
         raise InputError(f"solver={solver!r} is for maximum likelihood; leave it out with penalty=.")
-    return Method(link, solver, control or Control(), penalty)
+    vanishes = penalty is None or penalty.vanishes
+    return Method(link, solver, control or Control(), None if vanishes else penalty)
 
 
 def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recorded: dict[str, Any]) -> Fit:

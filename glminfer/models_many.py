@@ -174,7 +174,7 @@ def _kept(data: Any) -> Any:
 
 def checked_penalty(penalty: Firth | str | None) -> Firth | str | None:
     """A penalty many models know."""
-    if penalty is None or isinstance(penalty, Firth) or penalty == IF_SEPARATED:
+    if penalty is None or penalty == Firth() or penalty == IF_SEPARATED:
         return penalty
     raise InputError(f"penalty={penalty!r} is not known here; use gi.Firth(), {IF_SEPARATED!r}, or None.")
 

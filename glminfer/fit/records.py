@@ -95,6 +95,8 @@ class FitRecord:
         The used columns of all rows given, and which rows are used.
     call : dict
         The arguments of the fit, the frame included: what a refit needs.
+    shrinkage : (r,) or None
+        Curvature P that a quadratic penalty adds to each working coefficient (58); None without such a penalty.
     """
 
     design: Design
@@ -129,6 +131,7 @@ class FitRecord:
     space: Space | None
     sample: Sample | None
     call: Mapping[str, Any]
+    shrinkage: Array | None = None
 
     @cached_property
     def goodness(self) -> tuple[float, float]:
@@ -141,9 +144,16 @@ class FitRecord:
         return float(pearson), float("nan") if self.grouped else float(hits / events - misses / (total - events))
 
     @property
-    def df_resid(self) -> int:
-        """Rows of positive weight less estimable coefficients."""
-        return self.nobs - self.rank
+    def df_resid(self) -> int | float:
+        """Rows of positive weight less estimable coefficients, or less their effective number."""
+        return self.nobs - (self.rank if self.shrinkage is None else self.effective_df)
+
+    @cached_property
+    def effective_df(self) -> float:
+        """Effective number of coefficients tr(I (I + P)⁻¹) (59): their count, unless a penalty shrinks them."""
+        if self.shrinkage is None:
+            return float(self.rank)
+        return float(np.trace(self.information @ self.working_covariance))
 
     @property
     def df_null(self) -> int:
@@ -162,13 +172,13 @@ class FitRecord:
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion (28)."""
-        return 2 * self.rank - 2 * self.loglik
+        """Akaike's criterion (28), with the effective number of coefficients."""
+        return 2 * self.effective_df - 2 * self.loglik
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion, with n the rows of positive weight (28)."""
-        return float(np.log(self.nobs)) * self.rank - 2 * self.loglik
+        """Schwarz's criterion, with n the rows of positive weight (28), and the effective number of coefficients."""
+        return float(np.log(self.nobs)) * self.effective_df - 2 * self.loglik
 
     @property
     def mcfadden(self) -> float:
@@ -217,9 +227,14 @@ class FitRecord:
 
     @property
     def working_covariance(self) -> Array:
-        """Inverse information of the working coefficients (19)."""
-        inverse = linalg.inverse(self.information)
+        """Inverse information of the working coefficients (19); with a quadratic penalty (I + P)⁻¹ (59)."""
+        inverse = linalg.inverse(self.precision)
         return np.full_like(self.information, np.nan) if inverse is None else inverse
+
+    @property
+    def precision(self) -> Array:
+        """Information, and what a quadratic penalty adds to it."""
+        return self.information if self.shrinkage is None else self.information + np.diag(self.shrinkage)
 
     @property
     def finite(self) -> NDArray[np.bool_]:

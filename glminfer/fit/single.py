@@ -22,7 +22,8 @@ from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
-from glminfer.numerics.penalties import AnyPenalty, Columns
+from glminfer.numerics.penalties import AnyPenalty
+from glminfer.numerics.posing import Columns
 from glminfer.numerics.rank import Basis, learn_basis, working_columns
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
@@ -54,6 +55,8 @@ class Summit:
     recession : Recession or None
         In the coordinates of the rows.
     separated : (n,) bool or None
+    shrinkage : (r,) or None
+        Curvature that a quadratic penalty adds.
     """
 
     rows: Rows
@@ -61,6 +64,7 @@ class Summit:
     inner: Basis | None = None
     recession: separation.Recession | None = None
     separated: separation.Mask | None = None
+    shrinkage: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,14 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     raw = sample.rows
     totals = Totals(*map(float, raw.sum(kernels.totals)))
     chosen, constant = family(method.link), sample.design.constant
-    posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design))
+    posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
     basis = learn_basis(raw, len(sample.design.columns), constant) if posed is None else posed.basis
     rows = in_basis(raw, basis)
     if posed is None:
         summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals))
     else:
         start = flat_start(rows, chosen) if totals.shifted else np.zeros(basis.rank)
-        summit = Summit(rows, posed.maximise(rows, chosen, start[None], method.control))
+        summit = Summit(rows, posed.maximise(rows, chosen, start[None], method.control), shrinkage=posed.shrinkage)
     return _record(sample, rows, basis, summit, totals, method, call)
 
 
@@ -107,10 +111,10 @@ def in_basis(rows: Rows, basis: Basis) -> Rows:
     return rows if basis.plain else rows.with_columns(working_columns, basis)
 
 
-def _columns(design: Design) -> Columns:
+def _columns(design: Design, link: str) -> Columns:
     intercept = design.terms.get("Intercept", slice(0, 0))
     at = np.arange(len(design.columns))
-    return Columns((at >= intercept.start) & (at < intercept.stop), design.constant)
+    return Columns((at >= intercept.start) & (at < intercept.stop), design.constant, link)
 
 
 def refuse_saturated(sample: Sample) -> None:
@@ -285,6 +289,7 @@ def _record(
         space=Space(rows, basis),
         sample=sample,
         call=call,
+        shrinkage=summit.shrinkage,
     )
 
 

@@ -12,7 +12,7 @@ from glminfer.errors import counted
 from glminfer.fit.records import FitRecord
 from glminfer.inference.clusters import Grouping, groupings, subsets
 from glminfer.inference.jackknife import jackknife
-from glminfer.inference.matrix import Covariance, Leverages, bread_root, defined
+from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_robust
 from glminfer.inference.robust import residual_rows
 from glminfer.numerics import scores
 from glminfer.numerics.blocks import Array
@@ -38,7 +38,7 @@ class _Meat:
 
 def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     """The covariance of estimates from rows that belong together within clusters (33)-(37)."""
-    defined(kind, fit)
+    refuse_robust(kind, fit)
     _, sample = fit.with_rows()
     ways = groupings(fit, cluster)
     root = bread_root(fit)

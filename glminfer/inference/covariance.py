@@ -10,29 +10,50 @@ import pandas as pd
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import clustered
-from glminfer.inference.matrix import Covariance
+from glminfer.inference.matrix import Covariance, refuse_robust, refuse_untested
 from glminfer.inference.robust import heteroscedasticity_robust
 from glminfer.numerics.blocks import Array
 
-__all__ = ["INDEPENDENT", "KINDS", "Covariance", "covariance", "named_covariance", "standard_errors", "vcov"]
+__all__ = [
+    "INDEPENDENT",
+    "KINDS",
+    "Covariance",
+    "covariance",
+    "covariance_for_tests",
+    "named_covariance",
+    "standard_errors",
+    "vcov",
+]
 
 INDEPENDENT = ("model", "HC0", "HC1", "HC2", "HC3")
+SHRUNKEN = ("bayes", "sandwich")
 KINDS = (*INDEPENDENT, *clustered.KINDS)
 
 
 def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: Any = None) -> Covariance:
-    """The covariance of the working coefficients by name (19), (32)-(37).
+    """The covariance of the working coefficients by name (19), (32)-(37), (59).
 
     Parameters
     ----------
     cov : str, optional
-        One of `KINDS`; "model" (or None) becomes "CR1" when ``cluster`` is given. A Covariance is returned as it is.
+        One of `KINDS`, or of the names a penalty knows; "model" (or None) becomes "CR1" when ``cluster`` is given, and
+        the first of a penalty's names for its fits. A Covariance is returned as it is.
     cluster : str, list, Series or array, optional
         What puts rows into clusters: a column of the data, values aligned with it, or a list of these (multiway).
     """
     if isinstance(cov, Covariance):
         return cov
-    kind = one_of("model" if cov is None else cov, KINDS, "cov")
+    own = () if fit.penalty is None or "model" in fit.penalty.covariances else ("model", *fit.penalty.covariances)
+    kind = "model" if cov is None else cov
+    if kind not in (*KINDS, *SHRUNKEN):
+        one_of(kind, own or KINDS, "cov")
+    if own:
+        return _of_penalised(fit, "CR1" if cluster is not None and kind == "model" else kind)
+    if kind in SHRUNKEN:
+        raise InputError(
+            f"cov={kind!r} is a covariance of ridge estimates, and this fit has no such penalty. For standard errors "
+            f"that hold when the outcome varies more than the model says choose one of: {', '.join(INDEPENDENT[1:])}."
+        )
     if cluster is None:
         return _of_independent_rows(fit, kind)
     if kind.startswith("HC"):
@@ -54,6 +75,29 @@ def _of_independent_rows(fit: FitRecord, kind: str) -> Covariance:
     return heteroscedasticity_robust(fit, kind)
 
 
+def _of_penalised(fit: FitRecord, kind: str) -> Covariance:
+    """(I + P)⁻¹, or (I + P)⁻¹ I (I + P)⁻¹ (59)."""
+    assert fit.penalty is not None
+    known = fit.penalty.covariances
+    if kind not in ("model", *known):
+        refuse_robust(kind, fit)
+    V, chosen = fit.working_covariance, known[0] if kind == "model" else kind
+    matrix, text = (V @ fit.information @ V, _SAMPLES) if chosen == "sandwich" else (V, _POSTERIOR)
+    unnamed = "" if kind != "model" else f"; p-values if you name one: {' or '.join(f'cov={k!r}' for k in known)}"
+    return Covariance(matrix, chosen, np.inf, text + unnamed, tests=kind != "model")
+
+
+_POSTERIOR = "inverse of information plus penalty: posterior, with the penalty as prior"
+_SAMPLES = "variance of the shrunken estimates over samples; their bias is left out"
+
+
+def covariance_for_tests(fit: FitRecord, cov: str | Covariance | None, cluster: Any) -> Covariance:
+    """The same, for statistics and p-values."""
+    chosen = covariance(fit, cov, cluster)
+    refuse_untested(chosen, fit)
+    return chosen
+
+
 def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
     """(p, p) covariance of the coefficients of the columns; NaN where an estimate is not finite."""
     V = fit.T @ chosen.matrix @ fit.T.T
@@ -64,14 +108,15 @@ def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
 
 @checked_keywords
 def vcov(fit: FitRecord, cov: str = "model", cluster: Any = None) -> pd.DataFrame:
-    """How do the estimates vary together? Their covariance matrix, T V Tᵀ (19), (32)-(37).
+    """How do the estimates vary together? Their covariance matrix, T V Tᵀ (19), (32)-(37), (59).
 
     Parameters
     ----------
-    cov : {"model", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife"}
+    cov : {"model", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "jackknife", "bayes", "sandwich"}
         "model": the inverse of the expected (Fisher) information at the estimate. "HC0" to "HC3": valid when the
-        outcome varies more or less than the model says, for independent rows. The others, with ``cluster``: valid when
-        rows of one cluster depend on each other. "CR1" is the default with ``cluster``.
+        outcome varies more or less than the model says, for independent rows. "CR0" to "jackknife", with ``cluster``:
+        valid when rows of one cluster depend on each other; "CR1" is the default there. Fits with ``gi.Ridge`` have
+        the last two and no other: "bayes", (I + P)⁻¹, is the default, "sandwich" is (I + P)⁻¹ I (I + P)⁻¹ (59).
     cluster : str, list, Series or array, optional
         Which rows belong together: a column of the data (in the formula or not), values aligned with it, or a list of
         these for several ways of clustering at once.

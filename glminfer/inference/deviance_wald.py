@@ -13,7 +13,7 @@ from glminfer.errors import InputError
 from glminfer.fit.nested import stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
-from glminfer.inference.covariance import Covariance, covariance
+from glminfer.inference.covariance import Covariance, covariance_for_tests
 from glminfer.inference.distributions import f_tail
 from glminfer.inference.quadratic import quadratic
 from glminfer.inference.sum_coding import sum_coordinates
@@ -25,7 +25,7 @@ def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
     """One Wald test per term: term, df, statistic, p_value (and df_denom with clusters)."""
     if kind == "I":
         raise InputError("Wald tests have no sequential form; use type='II' or 'III', or test='LR' for type I.")
-    chosen = covariance(fit, cov, cluster) if cluster is not None else covariance(fit, cov)
+    chosen = covariance_for_tests(fit, cov, cluster)
     tested = _marginal(fit, chosen) if kind == "II" else _sum_coded(fit)
     covariance_line = f"Covariance: {chosen.kind} ({chosen.description})"
     rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])

@@ -147,5 +147,5 @@ def influence(fit: FitRecord) -> dict[str, Array]:
     h = leverage(fit)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         std_resid = row_residuals(fit, "deviance") / np.sqrt(1 - h)
-        cooks = (row_residuals(fit, "pearson") / (1 - h)) ** 2 * h / fit.rank  # (24)
+        cooks = (row_residuals(fit, "pearson") / (1 - h)) ** 2 * h / fit.effective_df  # (24)
     return {"hat": h, "std_resid": std_resid, "cooksd": cooks}

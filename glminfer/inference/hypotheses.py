@@ -10,7 +10,7 @@ import pandas as pd
 
 from glminfer.errors import InputError, Status, checked_keywords
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import covariance
+from glminfer.inference.covariance import covariance_for_tests
 from glminfer.inference.distributions import critical, f_tail, two_sided
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.linear import Hypotheses, read
@@ -68,7 +68,7 @@ def wald_test(
     'C(mouse) = 0'
     """
     asked = read(fit, hypothesis, rhs)
-    chosen = covariance(fit, cov, cluster)
+    chosen = covariance_for_tests(fit, cov, cluster)
     L = asked.L @ fit.T
     found = quadratic(fit, L, asked.rhs, chosen.matrix, asked.rows)
     denominator = _denominator(L, chosen, found, dof)
@@ -132,7 +132,7 @@ def lincom(
     ['contrast_left + contrast_right = 0', 'contrast_right = 2']
     """
     asked = read(fit, hypotheses, rhs)
-    chosen = covariance(fit, cov, cluster)
+    chosen = covariance_for_tests(fit, cov, cluster)
     L = asked.L @ fit.T
     estimate, se, degrees = L @ fit.working, spread(L, chosen.matrix), reference_dof(L, chosen, dof)
     statistic = (estimate - asked.rhs) / se

@@ -56,6 +56,8 @@ def wald(
     se = standard_errors(fit, chosen)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = fit.values / se
+    if not chosen.tests:
+        statistic = np.full_like(statistic, np.nan)
     p, log10_p = two_sided(statistic, degrees)
     half = critical(level, degrees) * se
     return Wald(fit.values, se, statistic, p, log10_p, fit.values - half, fit.values + half, degrees)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glminfer.errors import DataError
+from glminfer.errors import DataError, InputError
 from glminfer.fit.records import FitRecord
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
@@ -73,6 +73,8 @@ class Covariance:
         What to know before relying on it.
     leverages : Leverages or None
         For CR2: each combination of coefficients has degrees of freedom of its own.
+    tests : bool
+        Whether statistics and p-values may be made with it; not so the default of a fit that has no single valid one.
     """
 
     matrix: Array
@@ -81,6 +83,7 @@ class Covariance:
     description: str
     notes: tuple[str, ...] = ()
     leverages: Leverages | None = None
+    tests: bool = True
 
     def dof_for(self, L: Array) -> Array:
         """Degrees of freedom of each linear combination (q, r) of the working coefficients, (q,)."""
@@ -103,11 +106,11 @@ def root_of(variances: Array) -> Array:
 
 
 def bread_root(fit: FitRecord) -> Array:
-    """C (r, r) with C C' the inverse information of the working coefficients (19).
+    """C (r, r) with C C' the inverse information of the working coefficients (19), a penalty's part included.
 
     Hat matrices are formed in these coordinates, where they do not depend on the scale of the columns.
     """
-    factored = linalg.factor(fit.information)
+    factored = linalg.factor(fit.precision)
     if factored is None:
         raise DataError(
             "The information at the estimate is singular, so a robust covariance does not exist. "
@@ -117,10 +120,22 @@ def bread_root(fit: FitRecord) -> Array:
     return np.asarray(np.linalg.solve(L.T, np.eye(len(L))) / scale[:, None])
 
 
-def defined(value: str, fit: FitRecord) -> None:
+def refuse_robust(value: str, fit: FitRecord) -> None:
     """Refuse a robust covariance of penalised estimates: they are no sum over rows."""
     if fit.penalty is not None:
+        ways = " or ".join(f"cov={kind!r}" for kind in fit.penalty.covariances)
         raise DataError(
             f"cov={value!r} is defined for maximum likelihood, and this fit was made with penalty=gi.{fit.penalty!r}. "
-            "Use cov='model', or fit without a penalty."
+            f"{f'Use {ways}, or fit' if ways else 'Fit'} without a penalty."
+        )
+
+
+def refuse_untested(chosen: Covariance, fit: FitRecord) -> None:
+    """Refuse to test with a covariance that is only a default among several."""
+    if not chosen.tests:
+        assert fit.penalty is not None
+        ways = " or ".join(f"cov={kind!r}" for kind in fit.penalty.covariances)
+        raise InputError(
+            f"This fit is penalised ({fit.penalty.name}), and p-values depend on which covariance its estimates are "
+            f"given. {f'Name it: {ways}' if ways else 'None is valid for tests; refit without penalty='}."
         )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, counted, nearest, one_of
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import covariance
+from glminfer.inference.covariance import covariance_for_tests
 from glminfer.inference.hypotheses import lincom
 from glminfer.inference.linear import read
 from glminfer.numerics.blocks import Array
@@ -176,7 +176,7 @@ def simultaneous(
     True
     """
     asked = _all_but_the_intercept(fit) if hypotheses is None else hypotheses
-    chosen = covariance(fit, cov, cluster)
+    chosen = covariance_for_tests(fit, cov, cluster)
     table = lincom(fit, asked, cov=chosen, dof=dof, level=level)  # type: ignore[arg-type]
     L = read(fit, asked).L @ fit.T
     known = np.flatnonzero(table["std_error"].notna())

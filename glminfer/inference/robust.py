@@ -6,7 +6,7 @@ import numpy as np
 
 from glminfer.errors import DataError, counted
 from glminfer.fit.records import FitRecord
-from glminfer.inference.matrix import Covariance, bread_root, defined
+from glminfer.inference.matrix import Covariance, bread_root, refuse_robust
 from glminfer.numerics import scores
 from glminfer.numerics.blocks import Array
 
@@ -19,7 +19,7 @@ def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
 
     Sources: White (1980); MacKinnon & White (1985); Long & Ervin (2000) for HC3 by default in small samples.
     """
-    defined(kind, fit)
+    refuse_robust(kind, fit)
     rows, _ = fit.with_rows()
     root = bread_root(fit)
     V = root @ root.T
@@ -31,7 +31,7 @@ def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
     return Covariance(matrix, kind, np.inf, text, _leverage_note(found[-1], kind))
 
 
-def residual_rows(fit: FitRecord, kind: str) -> int:
+def residual_rows(fit: FitRecord, kind: str) -> int | float:
     """n - k, which some corrections divide by."""
     if fit.df_resid <= 0:
         raise DataError(

@@ -111,6 +111,16 @@ def column_products(block: Block) -> Array:
     return np.asarray(X.T @ X)
 
 
+def moments(block: Block, centre: Array) -> Array:
+    """Count of the rows of positive weight, Σw, Σ x, Σ w (x - c) and Σ w (x - c)² over them, (5, p); one model."""
+    w = block.weights[:, 0]
+    used = w > 0
+    left = block.X[used] - centre
+    count, total = np.full((2, len(centre)), [[float(used.sum())], [w.sum()]])
+    plain = left.sum(axis=0) + count * centre
+    return np.vstack([count, total, plain, w[used] @ left, w[used] @ left**2])
+
+
 def regression(block: Block, target: float) -> Array:
     """[XᵀX, Xᵀ(target - offset)] over the rows of positive weight of one model, (p, p + 1)."""
     used = block.weights[:, 0] > 0

@@ -72,6 +72,29 @@ class NullLikelihood:
         return self.family.concave
 
 
+@dataclass(frozen=True, slots=True)
+class Ridged:
+    """The log-likelihood less a quadratic penalty, ½ Σ P b², with one P per coefficient (58)."""
+
+    rows: Summable
+    family: Family
+    shrinkage: Array
+
+    def __call__(self, coef: Array, models: Models = None) -> Terms:
+        """Terms at the coefficients (m, r); information and curvature are those of the sum."""
+        terms: Terms = self.rows.sum(kernels.likelihood, coef, self.family, models)
+        added, P = self.shrinkage * coef, np.diag(self.shrinkage)
+        information = terms.information + P
+        same = terms.curvature is terms.information
+        height = terms.loglik - 0.5 * (added * coef).sum(axis=1)
+        return Terms(height, terms.score - added, information, information if same else terms.curvature + P)
+
+    @property
+    def concave(self) -> bool:
+        """Whether every stationary point is the maximum."""
+        return self.family.concave
+
+
 _FEW = 20  # rows per coefficient, below which a row's leverage slows Fisher scoring down
 _CHEAP = 2e6  # multiplications for the exact curvature of one model
 

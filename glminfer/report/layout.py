@@ -58,7 +58,12 @@ def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     facts = [("Formula", shortened(design.formula.text)), ("Event", design.response.event), ("Rows", _rows(fit))]
     if design.reference:
         facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
-    facts.append(("Covariance", f"{chosen.kind} ({chosen.description}); {chosen.reference}"))
+    if fit.shrinkage is not None:
+        facts.append(
+            ("Shrinkage", f"{fit.effective_df:,.2f} effective degrees of freedom of {fit.rank:,} coefficients")
+        )
+    tests = f"; {chosen.reference}" if chosen.tests else ""
+    facts.append(("Covariance", f"{chosen.kind} ({chosen.description}){tests}"))
     facts.append(("Fit", _ending(fit)))
     return facts
 
@@ -115,20 +120,22 @@ def _coefficients(
     ends = (f"{tail:.3g}%", f"{100 - tail:.4g}%")
     degrees = [] if chosen.leverages is None else [[fixed(v, 1) for v in table["df"]]]
     statistic_name = "z" if np.isinf(chosen.dof) else "t"
-    header = ("", "estimate", "std_error", statistic_name, *["df" for _ in degrees], "p_value", *ends, "")
+    names = (statistic_name, *["df" for _ in degrees], "p_value") if chosen.tests else ()
+    header = ("", "estimate", "std_error", *names, *ends, "")
     numbers = table[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy()
     estimate, error, low, high = zip(*aligned(map(tuple, numbers), table["std_error"]), strict=True)
     statistic = [fixed(v, 3) for v in table["statistic"]]
     p = [p_text(v) for v in table["p_value"]]
     remarks = ["" if s == Status.CONVERGED else s.split(":")[0] for s in table["status"]]
-    body = tuple(zip(table["term"], estimate, error, statistic, *degrees, p, low, high, remarks, strict=True))
+    tests = (statistic, *degrees, p) if chosen.tests else ()
+    body = tuple(zip(table["term"], estimate, error, *tests, low, high, remarks, strict=True))
     return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
 
 
 def _closing(fit: FitRecord, chosen: Covariance) -> list[str]:
     lines = [
         f"Null deviance {fit.null_deviance:,.2f} on {fit.df_null:,} df; "
-        f"residual deviance {fit.deviance:,.2f} on {fit.df_resid:,} df",
+        f"residual deviance {fit.deviance:,.2f} on {_degrees(fit.df_resid)} df",
         f"Log-likelihood {fit.loglik:,.2f}; AIC {fit.aic:,.2f}; BIC {fit.bic:,.2f}; McFadden R² {fit.mcfadden:.3f}",
     ]
     df = fit.df_null - fit.df_resid
@@ -139,9 +146,13 @@ def _closing(fit: FitRecord, chosen: Covariance) -> list[str]:
         )
     if fit.grouped and fit.df_resid > 0:
         ratio = fit.goodness[0] / fit.df_resid
-        line = f"Pearson χ² {fit.goodness[0]:,.2f} on {fit.df_resid:,} df, ratio {ratio:.2f}"
+        line = f"Pearson χ² {fit.goodness[0]:,.2f} on {_degrees(fit.df_resid)} df, ratio {ratio:.2f}"
         lines.append(line + (": overdispersed, the standard errors are too small" if _overdispersed(fit) else ""))
     return lines
+
+
+def _degrees(df: float) -> str:
+    return f"{df:,}" if df == int(df) else f"{df:,.2f}"
 
 
 def _overdispersed(fit: FitRecord) -> bool:

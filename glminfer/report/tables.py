@@ -69,7 +69,7 @@ def tidy(
     found = wald(fit, chosen, dof, level)
     low, high = found.conf_low, found.conf_high
     if conf_method != "wald":
-        check_likelihood_based(conf_method, chosen.kind, cluster, dof)
+        check_likelihood_based(conf_method, chosen.kind if chosen.tests else "model", cluster, dof)
         low, high = limits(fit, conf_method, level, range(len(fit.columns)))
     scale = _exponential(fit) if exponentiate else lambda values: values
     table = pd.DataFrame(
@@ -113,6 +113,8 @@ def glance(fit: FitRecord) -> pd.DataFrame:
     DataFrame
         nobs (rows of positive weight), df_resid, df_null, loglik, null_deviance, deviance (27), aic, bic (28),
         pearson_chi2, mcfadden, tjur, nagelkerke (29), status, n_iter, n_dropped. ``tjur`` is NaN for grouped outcomes.
+        A ridge fit has one column more, effective_df (59), which takes the place of the number of coefficients in
+        df_resid, aic and bic.
 
     Examples
     --------
@@ -139,6 +141,8 @@ def glance(fit: FitRecord) -> pd.DataFrame:
         "n_iter": fit.n_iter,
         "n_dropped": fit.n_dropped,
     }
+    if fit.shrinkage is not None:
+        row["effective_df"] = fit.effective_df
     return pd.DataFrame([row])
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from random_rows import LINKS, Numbers, few, numbers, ordinary, some
-from reference_cases import NAMES, case, fit_case
+from reference_cases import FOLDER, NAMES, case, fit_case
 
 import glminfer as gi
 from glminfer.data.rows import MemoryRows
@@ -187,3 +189,62 @@ def test_complete_separation_of_eight_rows() -> None:
     assert fit.converged
     np.testing.assert_allclose(fit.coef["Intercept"], -4.5 * fit.coef["x"], rtol=1e-9)
     assert 0.5 < fit.coef["x"] < 2
+
+
+# corrected intercepts ------------------------------------------------------------------------------------------------
+
+FLIC = json.loads((FOLDER / "penalties" / "flic.json").read_text())
+CORRECTED = gi.Firth(intercept="corrected")
+
+
+@pytest.mark.parametrize("name", FLIC)
+def test_corrected_intercepts_are_those_of_r(name: str) -> None:
+    expected, plain, fit = FLIC[name], fit_case(name, gi.Firth()), fit_case(name, CORRECTED)
+    names = {term: case(name)["coef_map"].get(term, term) for term in expected["coef"]}
+    for mine, theirs in ((fit.coef, expected["coef"]), (fit.tidy().set_index("term").std_error, expected["se"])):
+        np.testing.assert_allclose(mine[list(names.values())], list(theirs.values()), rtol=1e-7)
+    np.testing.assert_array_equal(fit.coef.drop("Intercept"), plain.coef.drop("Intercept"))
+    assert abs(fit.coef["Intercept"] - plain.coef["Intercept"]) > 1e-6 or name == "iris_separated"
+    assert fit.converged
+
+
+@few
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.3]))
+def test_the_mean_probability_is_the_share_of_events(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"x": rng.normal(size=40), "g": rng.choice(list("ab"), 40), "w": rng.integers(0, 3, 40)})
+    data = data.assign(y=(rng.random(40) < share) * 1, w=data.w.astype(float), o=rng.normal(size=40))
+    data.loc[[0, 1], ["y", "w"]] = [[0, 1.0], [1, 1.0]]
+    fit = gi.logit("y ~ x + g", data, weights="w", offset="o", penalty=CORRECTED)
+    p = fit.predict(data)
+    assert np.average(p, weights=data.w) == pytest.approx(np.average(data.y, weights=data.w), rel=1e-9)
+
+
+def test_a_corrected_intercept_has_no_likelihood_ratio() -> None:
+    data = {"y": [0, 0, 0, 1, 0, 1, 1, 1], "x": [1, 2, 3, 4, 5, 6, 7, 9]}
+    fit, plain = gi.logit("y ~ x", data, penalty=CORRECTED), gi.logit("y ~ x", data, penalty=gi.Firth())
+    assert fit.summary().startswith("Logistic regression (logit link), Firth's bias reduction, intercept corrected")
+    for ask in (fit.confint, fit.anova, lambda: fit.lr_test("x"), lambda: fit.profile("x")):
+        with pytest.raises(gi.InputError, match="a corrected intercept is not at the maximum of the penalised"):
+            ask()
+    with pytest.raises(gi.InputError, match="a corrected intercept is not at the maximum of the penalised"):
+        gi.anova(plain, fit)
+    assert fit.anova(test="wald").p_value[0] < 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda data: gi.Firth("corected"), "intercept 'corected' is not known. Did you mean 'corrected'?"),
+        (lambda data: gi.logit("y ~ 0 + x", data, penalty=CORRECTED), "needs an intercept in the formula"),
+        (lambda data: gi.glm("y ~ x", data, link="probit", penalty=CORRECTED), "for the logit link, not for probit"),
+        (
+            lambda data: gi.logit_many("x", data, outcomes=["y"], penalty=CORRECTED),
+            "penalty=Firth(intercept='corrected') is not known here; use gi.Firth()",
+        ),
+    ],
+)
+def test_where_an_intercept_cannot_be_corrected(make, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(gi.InputError) as caught:
+        make({"y": [0, 1, 0, 1, 1], "x": [1, 2, 3, 4, 5]})
+    assert message in str(caught.value)
