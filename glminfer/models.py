@@ -200,7 +200,7 @@ def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recor
     how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
     call = {"formula": formula, "data": kept, **how, **options, **recorded}
     with one_blas_thread():
-        sample = learn(formula, data, **options, caller=names_around())
+        sample = learn(formula, data, **options, caller=names_around(), compress=method.control.compress)
         record = autocorrelation.noted(fit_single(sample, method, call))
     warn_about(record)
     return as_fit(record)
@@ -210,7 +210,8 @@ def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
     """The same model from its data; functions of the formula come from the fit."""
     call = {**fit.call, **options, "data": data}
     with one_blas_thread():
-        sample = learn(fit.design.formula.text, data, **{**options, "env": dict(fit.design.scope.env)})
+        given = {**options, "env": dict(fit.design.scope.env), "compress": fit.control.compress}
+        sample = learn(fit.design.formula.text, data, **given)
         again = fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call)
     return as_fit(replace(again, notes=fit.notes))  # which an order that was lost with the pickle may have made
 

@@ -12,7 +12,7 @@ import patsy
 from numpy.typing import NDArray
 from patsy.contrasts import Treatment, code_contrast_matrix
 
-from glminfer.data.columns import Factor
+from glminfer.data.columns import Factor, occurring
 from glminfer.data.grammar import Term
 from glminfer.errors import DataError
 
@@ -172,13 +172,12 @@ def _told(levels: Sequence[Any], most: int = 8) -> str:
 
 def with_rows(factor: Factor) -> tuple[Factor, tuple[Any, ...]]:
     """The factor without its unused levels, and those levels."""
-    counts = np.bincount(factor.codes, minlength=len(factor.levels))
-    if counts.all():
+    there = occurring(factor.codes, len(factor.levels))
+    if there.all():
         return factor, ()
-    used = np.flatnonzero(counts)
-    table = np.cumsum(counts > 0) - 1
-    kept = Factor(table[factor.codes], tuple(factor.levels[i] for i in used), factor.ordered)
-    return kept, tuple(factor.levels[i] for i in np.flatnonzero(counts == 0))
+    table = np.cumsum(there) - 1
+    kept = Factor(table[factor.codes], tuple(factor.levels[i] for i in np.flatnonzero(there)), factor.ordered)
+    return kept, tuple(factor.levels[i] for i in np.flatnonzero(~there))
 
 
 def known_codes(factor: Factor, levels: tuple[Any, ...]) -> NDArray[np.intp]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from glminfer.errors import DataError
 
 Mask = NDArray[np.bool_]
+_ROWS = 1 << 16  # rows looked at at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +206,7 @@ def _text(level: Any) -> str:
 def sorted_factor(codes: NDArray[Any], found: list[Any]) -> Factor:
     """A factor whose levels are sorted, from codes into an unsorted list of levels."""
     order = sorted(range(len(found)), key=found.__getitem__)
-    rank = np.empty(len(found) + 1, dtype=np.intp)
+    rank = np.empty(len(found) + 1, dtype=np.int16 if len(found) < 2**15 else np.int64)
     rank[order] = np.arange(len(found))
     rank[-1] = -1  # code -1, missing, stays -1
     return Factor(rank[codes], tuple(found[i] for i in order))
@@ -236,6 +237,16 @@ def distinct_numbers(column: Column) -> list[Any]:
 
 def _plain(level: Any) -> Any:
     return level.item() if isinstance(level, np.generic) else level
+
+
+def occurring(codes: NDArray[Any], size: int) -> Mask:
+    """Which of the codes 0, …, size - 1 occur; where all do, the first rows tell."""
+    there = np.zeros(size, dtype=bool)
+    for start in range(0, len(codes), _ROWS):
+        there[codes[start : start + _ROWS]] = True
+        if there.all():
+            break
+    return there
 
 
 def factorised(array: NDArray[Any]) -> Factor:

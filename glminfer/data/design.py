@@ -14,8 +14,7 @@ from glminfer.data.coding import LearnedFactor, constant_weights
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
 from glminfer.data.expressions import all_columns, label_columns, stored_columns
-from glminfer.data.extremes import refuse_extreme
-from glminfer.data.factors import Learned, coded_numbers, learn_factors, matrix, vanished
+from glminfer.data.factors import Learned, coded_numbers, learn_factors, vanished
 from glminfer.data.formula import Formula
 from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
@@ -24,6 +23,7 @@ from glminfer.data.pieces import InPieces
 from glminfer.data.reading import Given, Reading, condition, given, read
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.rows import Rows, memory_rows
+from glminfer.data.sample_rows import sample_rows
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
@@ -201,6 +201,7 @@ def learn(
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
     also: Sequence[tuple[str, Column]] = (),
+    compress: bool | None = False,
 ) -> Sample:
     """Learn a design from data: columns, levels, transforms, the outcome, and the rows that can be used.
 
@@ -223,6 +224,8 @@ def learn(
         Names where the model is fitted; only functions and modules are taken from it.
     also : sequence of (name, values), optional
         Columns over all rows given that are used beside the formula: rows that miss a value of theirs are dropped too.
+    compress : bool, optional
+        Whether alike rows are stored and computed on once; None where a look at the data says it pays.
 
     Returns
     -------
@@ -235,8 +238,11 @@ def learn(
     from glminfer.data.piecewise import learn_in_pieces
 
     arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
-    how = learn_in_pieces if isinstance(data, InPieces) else learn_columns
-    sample = how(formula, data, **arguments, event=event, env=env, caller=caller, also=also)
+    told = {"event": event, "env": env, "caller": caller, "also": also}
+    if isinstance(data, InPieces):
+        sample = learn_in_pieces(formula, data, **arguments, **told)
+    else:
+        sample = learn_columns(formula, data, **arguments, **told, compress=compress)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
@@ -256,6 +262,7 @@ def learn_columns(
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
     also: Sequence[tuple[str, Column]] = (),
+    compress: bool | None = False,
 ) -> Sample:
     """As `learn`, but the left side may be empty: ``y`` is then NaN and the outcomes come from elsewhere."""
     one_of(missing, ("drop", "raise"), "missing")
@@ -265,7 +272,8 @@ def learn_columns(
     extras = _extras(columns, data, weights=weights, trials=trials, offset=offset)
     selection = complete_rows(reading, columns, [*extras.items(), *also], subset, data)
     values = evaluated(reading.expressions, columns, selection, reading.scope, check=lambda: selection.check(missing))
-    return _sample(reading, how, columns, selection, values, {k: selection.of(v) for k, v in extras.items()}, event)
+    extras = {k: selection.of(v) for k, v in extras.items()}
+    return _sample(reading, how, columns, selection, values, extras, event, compress)
 
 
 def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
@@ -303,6 +311,7 @@ def _sample(
     values: Mapping[str, Value],
     extras: Mapping[str, Floats],
     event: Any,
+    compress: bool | None,
 ) -> Sample:
     n = selection.n
     prior = prior_weights(extras.get("weights"), n)
@@ -310,12 +319,11 @@ def _sample(
     spec, y, trials = _outcome(reading, values, extras.get("trials"), n, told)
     learned = learn_factors(reading.formula, values)
     design = learned_design(reading, how, spec, learned, values)
-    X = matrix(reading.formula, learned, learned.values, n)
-    refuse_extreme(X, learned.names)
+    weights = prior if trials is None else prior * trials
     known = total_offset(reading.offsets, values, extras.get("offset"), n)
     return Sample(
         design=design,
-        rows=memory_rows(X, y, prior if trials is None else prior * trials, known),
+        rows=sample_rows(reading.formula, learned, (y, weights, known), compress),
         trials=trials,
         used=selection.positions,
         n_given=selection.n_given,

@@ -153,9 +153,10 @@ def tally(y: Floats, trials: Floats | None, weights: Floats | None) -> Tally:
     """What some rows tell about the two outcomes."""
     counting = np.ones(y.shape, dtype=bool) if trials is None else trials > 0
     counting = counting if weights is None else counting & (weights > 0)
-    rows, counted_y = int(counting.sum()), y[counting]
+    rows = int(np.count_nonzero(counting))
+    counted_y = y if rows == len(y) else y[counting]
     total = rows if trials is None else trials[counting].sum()
-    return Tally(rows, float(total), int((counted_y < 1).sum()), int((counted_y > 0).sum()))
+    return Tally(rows, float(total), int(np.count_nonzero(counted_y < 1)), int(np.count_nonzero(counted_y > 0)))
 
 
 def refuse_one_class(spec: ResponseSpec, name: str, found: Tally, lost: str = "") -> None:

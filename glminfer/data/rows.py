@@ -59,6 +59,12 @@ class Rows(Protocol):
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row, brought to memory: a subsample to start from."""
 
+    def some(self, places: NDArray[np.intp]) -> Block:
+        """The rows at some places, in that order, brought to memory."""
+
+    def distinct(self) -> tuple[MemoryRows, NDArray[np.intp] | slice]:
+        """Rows for questions about the likelihood, in memory, alike rows once; and which of them each row is."""
+
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the blocks over all rows, brought to memory where it is not there already."""
 
@@ -137,6 +143,14 @@ class MemoryRows:
         """Each ``step``-th row: a subsample to start from."""
         part = self.whole.rows(slice(None, None, step))
         return replace(self, whole=replace(part, X=np.ascontiguousarray(part.X)))
+
+    def some(self, places: NDArray[np.intp]) -> Block:
+        """The rows at some places, in that order."""
+        return self.whole.rows(places)
+
+    def distinct(self) -> tuple[MemoryRows, slice]:
+        """The rows themselves."""
+        return self, slice(None)
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the block."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.progress import progress
-from glminfer.data.rows import Kernel, MemoryRows, added, joined, strip_sum, strips
+from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
 from glminfer.data.stored import Stored, Writer
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
@@ -106,6 +106,14 @@ class StoredRows:
     def _thinned(self, where: slice, step: int) -> Block:
         part = self.block(where).rows(slice(-where.start % step, None, step))
         return Block(part.X.copy(), part.y.copy(), part.weights.copy(), part.offset.copy())
+
+    def some(self, places: NDArray[np.intp]) -> Block:
+        """The rows at some places, in that order, brought to memory."""
+        return in_memory(self).some(places)
+
+    def distinct(self) -> tuple[MemoryRows, slice]:
+        """All rows, brought to memory."""
+        return in_memory(self), slice(None)
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the blocks over all rows: a map of its file, or the array in memory."""

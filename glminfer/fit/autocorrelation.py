@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from glminfer.data import frames
-from glminfer.data.rows import MemoryRows, in_memory
+from glminfer.data.rows import MemoryRows
+from glminfer.data.rows_repeated import RepeatedRows
 from glminfer.data.sessions import Sessions, sessions
 from glminfer.errors import InputError
 from glminfer.fit.records import FitRecord, Lost
@@ -49,7 +50,7 @@ def _unspecified(fit: FitRecord) -> bool:
 def _conventional(fit: FitRecord) -> tuple[Any, Any] | None:
     """The order that data in memory have without being told: a column "trial", with "session"; an index of times."""
     data = fit.call["data"]
-    if not isinstance(fit.rows, MemoryRows):
+    if not isinstance(fit.rows, MemoryRows | RepeatedRows):
         return None
     names = frames.names(data)
     if "trial" in names:
@@ -70,7 +71,7 @@ def _in_order(fit: FitRecord, order: Any, by: Any) -> tuple[Sessions, Block] | N
         if _unspecified(fit):
             return None
         raise
-    return found, in_memory(rows).whole.rows(places[found.rows])
+    return found, rows.some(places[found.rows])
 
 
 def _residuals(fit: FitRecord, block: Block) -> tuple[Array, Array]:

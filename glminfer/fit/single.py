@@ -218,14 +218,15 @@ def _expected(solution: Solution) -> Any:
 
 
 def _separation(rows: Rows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
-    used = rows.values("weights")[:, 0] > 0
-    close = rows.map(kernels.suspicion, solution.coef, fam)
-    found = separation.find(rows.values("X")[used], rows.values("y")[used, 0], close[used])
+    once, kinds = rows.distinct()
+    used = once.whole.weights[:, 0] > 0
+    close = once.map(kernels.suspicion, solution.coef, fam)
+    found = separation.find(once.whole.X[used], once.whole.y[used, 0], close[used])
     if found is None:
         return None
     mask = np.zeros(len(used), dtype=bool)
     mask[np.flatnonzero(used)] = found[0]
-    return mask, found[1]
+    return mask[kinds], found[1]
 
 
 def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Solution:

@@ -17,6 +17,7 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.largest import Largest, largest
 
 METHODS = ("bonferroni", "sidak", "holm", "holm-sidak", "simes-hochberg", "hommel", "fdr_bh", "fdr_by")
+_IN_R = {"BH": "fdr_bh", "fdr": "fdr_bh", "BY": "fdr_by", "hochberg": "simes-hochberg"}
 
 
 @checked_keywords
@@ -30,7 +31,8 @@ def adjust(table: pd.DataFrame, method: str = "holm", family: str | Sequence[str
     method : str
         For the chance of any false positive: "holm" (valid always), "bonferroni", "sidak", "holm-sidak",
         "simes-hochberg", "hommel". For the expected share of false positives among the positives: "fdr_bh"
-        (independent or positively dependent tests), "fdr_by" (any dependence).
+        (independent or positively dependent tests), "fdr_by" (any dependence). R's names "BH", "BY" and "hochberg"
+        are understood.
     family : str or list of str, optional
         Columns whose values separate families of tests, each adjusted by itself; by default the table is one family.
 
@@ -58,6 +60,7 @@ def adjust(table: pd.DataFrame, method: str = "holm", family: str | Sequence[str
     >>> table.attrs["adjustment"]
     'holm over 5 tests'
     """
+    method = _IN_R.get(method, method)
     one_of(method, METHODS, "method")
     p = _p_values(table)
     families = _families(table, family)

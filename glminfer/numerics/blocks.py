@@ -29,6 +29,8 @@ class Block:
         Codes of a grouping column (clusters, folds).
     own : (n, q, m) or None
         Columns that one model has and the others do not, beside those of X.
+    counts : (n, 1) or None
+        How many rows of positive weight each row stands for, where alike rows are seen once.
     """
 
     X: Array
@@ -37,6 +39,7 @@ class Block:
     offset: Array
     groups: NDArray[np.intp] | None = None
     own: Array | None = None
+    counts: Array | None = None
 
     @property
     def n(self) -> int:
@@ -51,13 +54,14 @@ class Block:
         """The rows of a slice, as views; those at some positions, as copies."""
         groups = None if self.groups is None else self.groups[where]
         own = None if self.own is None else self.own[where]
-        return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups, own)
+        counts = None if self.counts is None else self.counts[where]
+        return Block(self.X[where], self.y[where], self.weights[where], self.offset[where], groups, own, counts)
 
     def models(self, which: NDArray[np.intp]) -> Block:
         """The rows of some of the models; what all models share is not copied."""
         y, weights, offset = (v if v.shape[1] == 1 else v[:, which] for v in (self.y, self.weights, self.offset))
         own = None if self.own is None else self.own[:, :, which]
-        return Block(self.X, y, weights, offset, self.groups, own)
+        return Block(self.X, y, weights, offset, self.groups, own, self.counts)
 
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
         """The same rows carrying codes of a grouping column."""

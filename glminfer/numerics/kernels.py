@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.numerics.alike import blind, same_for_alike, sums_alike
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
 from glminfer.numerics.linalg import cubes, gram, quadratic_forms
@@ -25,6 +26,7 @@ def _columns(values: Array, models: NDArray[np.intp]) -> Array:
     return values if values.shape[1] == 1 else values[:, models]
 
 
+@sums_alike
 def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """Log-likelihood (3), score (5) and information (6) of the coefficients (m, p)."""
     y, weights, offset = _of_models(block, models)
@@ -35,11 +37,13 @@ def likelihood(block: Block, coef: Array, family: Family, models: Models = None)
         return Terms(weighted_sum(weights, loglik), weighted(weights, score).T @ block.X, information, curvature)
 
 
+@sums_alike
 def null_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """The same for a constant in place of all columns; coef is (m, 1)."""
     return likelihood(replace(block, X=np.ones((block.n, 1))), coef, family, models)
 
 
+@sums_alike
 def gradient(block: Block, coef: Array, family: Family) -> Array:
     """Log-likelihood and score only, packed as (m, 1 + p): what first-order solvers need."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -58,6 +62,7 @@ def weighted_sum(weights: Array, values: Array) -> Array:
     return np.asarray(weighted(weights, values).sum(axis=0))
 
 
+@sums_alike
 def existence(block: Block, coef: Array, family: Family) -> Array:
     """Σ S/(w s²) over rows that could be separated: the certificate of a finite maximum, (m,) (16)."""
     candidate = ((block.y == 0.0) | (block.y == 1.0)) & (block.weights > 0)
@@ -72,11 +77,13 @@ def _closeness(block: Block, coef: Array, family: Family) -> Array:
     return np.where(np.isnan(ratio), np.inf, ratio)
 
 
+@blind
 def count_used(block: Block) -> int:
     """Number of rows of positive weight in any model."""
     return int(np.count_nonzero(block.weights.max(axis=1) > 0))
 
 
+@blind
 def totals(block: Block) -> Array:
     """Sum of the weights, weight of the events, rows of zero weight, and rows with an offset, of one model: (4,)."""
     weights = block.weights[:, 0]
@@ -84,6 +91,7 @@ def totals(block: Block) -> Array:
     return np.array([weights.sum(), weights @ block.y[:, 0], silent, shifted])
 
 
+@blind
 def known_offsets(block: Block) -> Array:
     """Offsets of the rows of positive weight of one model."""
     return np.asarray(block.offset[block.weights[:, 0] > 0, 0])
@@ -99,16 +107,24 @@ def sizes(block: Block) -> Array:
     return np.asarray(np.abs(block.X).max(axis=0, initial=0.0)[None])
 
 
+@same_for_alike
 def combined(block: Block, A: Array) -> Array:
     """Combinations X A of the columns, (n, q)."""
     return np.asarray(block.X @ A)
 
 
+@sums_alike
 def column_products(block: Block) -> Array:
     """XᵀX over the rows of positive weight, (p, p)."""
+    X, counted = _used_columns(block)
+    return np.asarray(X.T @ counted)
+
+
+def _used_columns(block: Block) -> tuple[Array, Array]:
+    """Columns of the rows of positive weight, and the same times the number of rows each stands for."""
     used = block.weights.max(axis=1) > 0
     X = block.X if used.all() else block.X[used]
-    return np.asarray(X.T @ X)
+    return X, X if block.counts is None else X * (block.counts if len(X) == block.n else block.counts[used])
 
 
 def moments(block: Block, centre: Array) -> Array:
@@ -121,11 +137,12 @@ def moments(block: Block, centre: Array) -> Array:
     return np.vstack([count, total, plain, w[used] @ left, w[used] @ left**2])
 
 
+@sums_alike
 def regression(block: Block, target: float) -> Array:
     """[XᵀX, Xᵀ(target - offset)] over the rows of positive weight of one model, (p, p + 1)."""
     used = block.weights[:, 0] > 0
-    X, rest = block.X[used], target - block.offset[used]
-    return np.column_stack([X.T @ X, X.T @ rest])
+    X, counted = _used_columns(block)
+    return np.column_stack([counted.T @ X, counted.T @ (target - block.offset[used])])
 
 
 def shifted(block: Block, shift: Array) -> Block:
@@ -133,12 +150,12 @@ def shifted(block: Block, shift: Array) -> Block:
     return replace(block, X=block.X - shift) if shift.any() else block
 
 
+@sums_alike
 def combination(block: Block, t: Array) -> Array:
     """(Xᵀr, rᵀr) packed, for the combination of columns r = X t, over the rows of positive weight."""
-    used = block.weights.max(axis=1) > 0
-    X = block.X if used.all() else block.X[used]
+    X, counted = _used_columns(block)
     r = X @ t
-    return np.append(X.T @ r, r @ r)
+    return np.append(counted.T @ r, r @ (counted @ t))
 
 
 def goodness(block: Block, coef: Array, family: Family) -> Array:
@@ -152,6 +169,7 @@ def goodness(block: Block, coef: Array, family: Family) -> Array:
     return np.column_stack([weighted_sum(block.weights, part) for part in parts])
 
 
+@same_for_alike
 def eta(block: Block, coef: Array) -> Array:
     """Linear predictor of each row, (n, m)."""
     return block.eta(coef)
@@ -164,6 +182,7 @@ def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
         return weighted(block.weights, (expected[:, 0] * quadratic(block, covariance))[:, None])[:, 0]
 
 
+@sums_alike
 def bias_score(block: Block, coef: Array, family: Family, covariances: Array, models: Models = None) -> Array:
     """Σ ½ h g x of each model, (m, p): what removes the first-order bias when added to the score (31).
 
@@ -176,6 +195,7 @@ def bias_score(block: Block, coef: Array, family: Family, covariances: Array, mo
         return np.asarray((0.5 * leverage * family.bend(eta)).T @ block.X)
 
 
+@sums_alike
 def bias_curvature(block: Block, coef: Array, family: Family, covariances: Array, models: Models = None) -> Array:
     """What the second derivative of ½ log det I is made of, for the logit, (m, r + r², r) (56).
 

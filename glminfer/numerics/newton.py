@@ -61,6 +61,9 @@ class Control:
         How often one step may be halved.
     step_size : float or None
         Fixed step of ``solver="gradient"`` on the mean log-likelihood of the standardised columns; None backtracks.
+    compress : bool or None
+        Whether rows that are alike in all covariates are computed on once, which is exact (109); None does so for large
+        data where a look at some of the rows says it pays.
 
     Examples
     --------
@@ -73,6 +76,7 @@ class Control:
     max_iter: int | None = None
     max_halvings: int = 40
     step_size: float | None = None
+    compress: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no solver can use."""
@@ -85,6 +89,8 @@ class Control:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Real) and 0 < float(value) < np.inf):
                 raise InputError(f"{name}={value!r} must be a number greater than 0.")
+        if self.compress is not None and not isinstance(self.compress, bool):
+            raise InputError(f"compress={self.compress!r} must be True, False, or None for what pays.")
 
     def limit(self, default: int) -> int:
         """The iteration limit, or a solver's default."""

@@ -15,6 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from glminfer.numerics import kernels, linalg
+from glminfer.numerics.alike import same_for_alike, sums_alike
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.objectives import Summable
 
@@ -73,6 +74,7 @@ class Basis:
         return np.ascontiguousarray(Z)
 
 
+@same_for_alike
 def working_columns(block: Block, basis: Basis) -> Array:
     """Z = X T of a block."""
     return basis.columns(block.X)
@@ -100,10 +102,12 @@ class _Shifted:
         return packed[:-1], float(packed[-1])
 
 
+@sums_alike
 def _shifted_products(block: Block, shift: Array) -> Array:
     return kernels.column_products(kernels.shifted(block, shift))
 
 
+@sums_alike
 def _shifted_combination(block: Block, shift: Array, t: Array) -> Array:
     return kernels.combination(kernels.shifted(block, shift), t)
 

@@ -23,6 +23,13 @@ from glminfer.numerics.largest import largest
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [("BH", "fdr_bh"), ("BY", "fdr_by"), ("hochberg", "simes-hochberg")])
+def test_names_in_r(theirs: str, ours: str) -> None:
+    table = pd.DataFrame({"p_value": [0.01, 0.04, 0.03]})
+    pd.testing.assert_frame_equal(gi.adjust(table, theirs), gi.adjust(table, ours))
+    assert gi.adjust(table, theirs).attrs["adjustment"] == f"{ours} over 3 tests"
+
+
 @pytest.mark.parametrize("method", METHODS)
 @few
 @given(p=p_values)

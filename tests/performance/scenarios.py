@@ -43,5 +43,15 @@ def mixed(n: int = 300, rounds: int = 10) -> Scenario:
     return Scenario(f"{n:,} rows × (5 numeric + 3 levels)", frame, "y ~ " + " + ".join([*columns, "g"]), rounds, 20)
 
 
+def repeated(n: int, rounds: int = 3) -> Scenario:
+    """Trials of 4 conditions (a categorical column) in 20 sessions (numbers): 80 kinds of rows, 23 coefficients."""
+    rng = np.random.default_rng(3)
+    condition, session = rng.integers(0, 4, n), rng.integers(0, 20, n)
+    y = _outcome(rng, -0.5 + 0.3 * condition + 0.05 * session)
+    kinds = pd.Categorical.from_codes(condition, ["none", "left", "right", "both"])
+    frame = pd.DataFrame({"y": y, "condition": kinds, "session": session})
+    return Scenario(f"{n:,} rows of 80 kinds", frame, "y ~ condition + C(session)", rounds)
+
+
 def _outcome(rng: np.random.Generator, eta: np.ndarray) -> np.ndarray:
     return (rng.random(len(eta)) < 1 / (1 + np.exp(-eta))).astype(np.int64)

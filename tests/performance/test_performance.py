@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from performance.scenarios import Scenario, mixed, numeric
+from performance.scenarios import Scenario, mixed, numeric, repeated
 
 import glminfer as gi
 
@@ -61,3 +61,18 @@ def test_import_takes_six_tenths_of_a_second():
     run = [sys.executable, "-c", code]
     times = [float(subprocess.run(run, capture_output=True, check=True, text=True, cwd=ROOT).stdout) for _ in range(6)]
     assert statistics.median(times[1:]) <= 0.6  # the first one may compile bytecode
+
+
+def test_ten_million_rows_of_eighty_kinds_take_a_second_and_a_half():
+    scenario = repeated(10_000_000)
+    assert median_seconds(lambda: gi.logit(scenario.formula, scenario.frame), 3) <= 1.5
+
+
+def test_alike_rows_are_five_times_faster_than_all_of_them():
+    scenario = repeated(1_000_000)
+
+    def seconds(compress: bool) -> float:
+        control = gi.Control(compress=compress)
+        return median_seconds(lambda: gi.logit(scenario.formula, scenario.frame, control=control), 3)
+
+    assert 5 * seconds(True) <= seconds(False)
