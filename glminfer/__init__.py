@@ -29,6 +29,7 @@ from glminfer.inference.wild import wild_bootstrap_test
 from glminfer.models import Fit, glm, logit
 from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
+from glminfer.models_selection import Stability, split_test, stability
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth, Ridge
 from glminfer.numerics.threads import set_threads
@@ -53,6 +54,7 @@ __all__ = [
     "Ridge",
     "RowsNeededError",
     "SeparationWarning",
+    "Stability",
     "Status",
     "add1",
     "adjust",
@@ -83,6 +85,8 @@ __all__ = [
     "score_test",
     "set_threads",
     "simultaneous",
+    "split_test",
+    "stability",
     "summary",
     "tidy",
     "vcov",

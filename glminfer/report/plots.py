@@ -21,15 +21,16 @@ _MARKERS = "osD^vP"
 _FAR = 600.0  # where infinite ends are drawn to: outside any picture, and its exponential is still a number
 
 
-def _axes(ax: Axes | None, height: float) -> Axes:
-    """The axes given, or those of a new figure."""
+def new_axes(ax: Axes | None, height: float, width: float = 6.4, panels: int = 1) -> Axes:
+    """The axes given, or those of a new figure; of several panels side by side, the first."""
     try:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError("Pictures need matplotlib: pip install 'glminfer[plot]'.") from None
     if ax is not None:
         return ax
-    made: Axes = plt.subplots(figsize=(6.4, height), layout="constrained")[1]
+    figure = plt.subplots(1, panels, figsize=(width, height), layout="constrained")[0]
+    made: Axes = figure.axes[0]
     return made
 
 
@@ -74,7 +75,7 @@ def plot_coefficients(
     """
     named = _named(tables)
     terms = _terms(named, intercept)
-    axes = _axes(ax, 1.2 + 0.34 * len(terms) * max(1.0, 0.6 * len(named)))
+    axes = new_axes(ax, 1.2 + 0.34 * len(terms) * max(1.0, 0.6 * len(named)))
     gap = 0.6 / len(named)
     for k, (label, table) in enumerate(named.items()):
         at = np.arange(len(terms)) + gap * (k - (len(named) - 1) / 2)
@@ -156,7 +157,7 @@ def plot_profile(fit: FitRecord, term: str, *, level: float = 0.95, ax: Axes | N
     'contrast_right'
     """
     curve = profile(fit, term)
-    axes = _axes(ax, 3.6)
+    axes = new_axes(ax, 3.6)
     q = float(critical(level, np.array(np.inf)))
     low, high = profile_ends(fit, term, level)
     value, zeta, half = curve["value"], curve["zeta"], len(curve) // 2
