@@ -35,6 +35,7 @@ from glminfer.numerics.penalties import Firth, Ridge
 from glminfer.numerics.threads import set_threads
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
+from glminfer.report.plots_null import plot_permutation
 from glminfer.report.summary import summary
 from glminfer.report.tables import augment, glance, tidy
 
@@ -77,6 +78,7 @@ __all__ = [
     "parquet",
     "permutation_test",
     "plot_coefficients",
+    "plot_permutation",
     "plot_profile",
     "predict",
     "profile",

@@ -334,7 +334,8 @@ def _table(
         table.insert(list(table).index("p_value") + 1, "p_adjusted", _family_wise(lots, statistic, df, answers))
     elif adjust is not None:
         table = adjusted(table, adjust)
-    return headed(table, _heading(fits, questions, asked, int((df > 0).sum()), adjust))
+    largest = np.maximum.reduce([answer.largest for answer in answers])
+    return headed(table, _heading(fits, questions, asked, int((df > 0).sum()), adjust), largest)
 
 
 def _family_wise(lots: Arrangements, statistic: Array, df: NDArray[np.intp], answers: Sequence[Answer]) -> Array:

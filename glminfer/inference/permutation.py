@@ -92,7 +92,8 @@ def permutation_test(
     DataFrame
         One row for each model: the group, outcome or covariate of many models; hypothesis, statistic, df, p_value, n
         (arrangements beside the observed one), mc_error (Monte Carlo standard error of p; zero where all arrangements
-        were used), scheme, test; for many models also p_adjusted and status. What is assumed is in its heading.
+        were used), scheme, test; for many models also p_adjusted and status. What is assumed is in its heading;
+        `plot_permutation` draws it.
 
     Raises
     ------
@@ -143,4 +144,4 @@ def _table(
     others = [name for name in term_names.names(fit) if name not in terms]
     left = f"; what is left of {' + '.join(terms)} beside {', '.join(others)} is moved" if others else ""
     model = f"Model: {fit.design.formula.text}{left}"
-    return headed(pd.DataFrame([row]), [exchange.title(asked, lots), model, *said])
+    return headed(pd.DataFrame([row]), [exchange.title(asked, lots), model, *said], every)

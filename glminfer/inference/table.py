@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glminfer.inference.numbers import p_text
+from glminfer.numerics.blocks import Array
 
 _WIDTH = 110
 
@@ -17,10 +18,11 @@ class Table(pd.DataFrame):
     """A DataFrame with a heading: hypotheses, method and reference distribution, printed above the rows.
 
     Anything computed from it is a plain DataFrame. p-values print as ``<2e-16`` when they are smaller than that; the
-    numbers themselves are kept in full.
+    numbers themselves are kept in full. ``distribution`` holds the statistics of all arrangements of a permutation
+    test, the observed one first.
     """
 
-    _metadata = ["heading"]  # noqa: RUF012 - pandas' own protocol
+    _metadata = ["heading", "distribution"]  # noqa: RUF012 - pandas' own protocol
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
@@ -34,10 +36,11 @@ class Table(pd.DataFrame):
         return f"<div><p>{heading}</p>{_shown(self).to_html(index=False, border=0)}</div>"
 
 
-def headed(table: pd.DataFrame, heading: Sequence[str]) -> Table:
-    """The table with heading lines."""
+def headed(table: pd.DataFrame, heading: Sequence[str], distribution: Array | None = None) -> Table:
+    """The table with heading lines, and the distribution its p-values come from."""
     out = Table(table)
     object.__setattr__(out, "heading", tuple(heading))
+    object.__setattr__(out, "distribution", distribution)
     return out
 
 

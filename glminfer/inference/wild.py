@@ -106,7 +106,7 @@ def wild_bootstrap_test(
         every = rearranged.distribution(lots, statistics, rearranged.at_once(4 * sums.score.size))
     row = rearranged.summary_row(terms, part.X.shape[1], lots, every)
     row |= {"clusters": way.count, "weights": chosen, "test": f"wild bootstrap {statistic}"}
-    return headed(pd.DataFrame([row]), _heading(fit, terms, way, lots, chosen, statistic))
+    return headed(pd.DataFrame([row]), _heading(fit, terms, way, lots, chosen, statistic), every)
 
 
 def _one_way(fit: FitRecord, cluster: Any) -> Grouping:

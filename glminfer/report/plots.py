@@ -15,7 +15,7 @@ from glminfer.inference.limits import profile, profile_ends
 from glminfer.report.tables import tidy
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes  # for the other modules of pictures
 
 _MARKERS = "osD^vP"
 _FAR = 600.0  # where infinite ends are drawn to: outside any picture, and its exponential is still a number
