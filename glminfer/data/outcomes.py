@@ -33,11 +33,11 @@ class Outcomes:
 
     def take(self, which: NDArray[np.intp] | slice) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
         """Outcomes (n, k) of some models as floats, 0 where missing, and which are known (None if all are)."""
-        part = self.values[:, which]
+        part = self.values[:, which].astype(np.float64, order="C")  # sums over rows are then taken row by row
         known = part >= 0  # NaN is not
         if known.all():
-            return part.astype(np.float64), None
-        return np.where(known, part, 0).astype(np.float64), known
+            return part, None
+        return np.where(known, part, 0.0), known
 
 
 def coded(given: ManyColumns, used: NDArray[np.intp], trials: NDArray[np.float64] | None, event: Any) -> Outcomes:

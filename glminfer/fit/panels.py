@@ -39,7 +39,7 @@ class Candidates:
 
     def take(self, which: Models) -> tuple[Array, NDArray[np.bool_] | None]:
         """Own columns (n, q, k) of some models, 0 where missing, and the rows where they are known (None if all)."""
-        values = self.values[:, which].astype(np.float64)
+        values = self.values[:, which].astype(np.float64, order="C")
         known: NDArray[np.bool_] | None = ~np.isnan(values)
         if known is None or known.all():
             known = None

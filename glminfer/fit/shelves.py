@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glminfer.data import frames
 from glminfer.data.columns import Factor, Masked, factorised, missing
 from glminfer.data.design import Sample
+from glminfer.data.formula import written
 from glminfer.data.outcomes import Outcomes
 from glminfer.data.rows import memory_rows
 from glminfer.errors import DataError, Status, counted
@@ -69,7 +70,8 @@ def record(model: str | None, formula: str, shelves: Sequence[Shelf], call: Mapp
 def _always(panels: Sequence[Panel]) -> dict[str, str]:
     """What is aliased in all panels alike."""
     first, *others = (panel.stock.aliased for panel in panels)
-    return {name: text for name, text in first.items() if all(other.get(name) == text for other in others)}
+    shared = {name: text for name, text in first.items() if HOLE not in name}
+    return {name: text for name, text in shared.items() if all(other.get(name) == text for other in others)}
 
 
 def _panel(shelf: Shelf, group: Any, part: Sample, rows: NDArray[np.intp], call: Mapping[str, Any]) -> Panel:
@@ -80,16 +82,35 @@ def _panel(shelf: Shelf, group: Any, part: Sample, rows: NDArray[np.intp], call:
         if candidates is None
         else replace(candidates, values=candidates.values[rows], factors=candidates.factors[rows])
     )
-    stock = stocked(part, mine, theirs, shelf.recipe)
     design = part.design
     columns, names = ([_hole(name, shelf.place) for name in given] for given in (design.columns, design.terms))
+    stock = _renamed(stocked(part, mine, theirs, shelf.recipe), shelf)
     spans = [tuple(range(where.start, where.stop)) for where in design.terms.values()]
     terms = dict(zip(names, spans, strict=True))
     roles = [HOLE if j in shelf.own and not shelf.place else name for j, name in enumerate(columns)]
     if shelf.own and not shelf.place:
         terms = {**terms, HOLE: shelf.own}
     found = _fitted(stock, shelf.names, call)
+    if theirs is None and shelf.own:
+        found = _said_aliased(found, [name for j in shelf.own if (name := columns[j]) in stock.aliased], stock, shelf)
     return Panel(group, shelf.names, tuple(columns), tuple(roles), terms, stock, found)
+
+
+def _renamed(stock: Stock, shelf: Shelf) -> Stock:
+    """What is aliased, by the names of the panel: the columns with a place, the relations with the candidate's name."""
+    if not shelf.place or len(shelf.names) > 1:
+        return stock
+    name = written(shelf.names[0])
+    texts = {_hole(column, shelf.place): text.replace(shelf.place, name) for column, text in stock.aliased.items()}
+    return replace(stock, aliased=texts)
+
+
+def _said_aliased(found: Estimates, own: Sequence[str], stock: Stock, shelf: Shelf) -> Estimates:
+    """The only model of a panel, said to be aliased where columns of its candidates are."""
+    if not own or found.status[0] != str(Status.CONVERGED):
+        return found
+    texts = [f"{name.replace(HOLE, written(shelf.names[0]))} is aliased: {stock.aliased[name]}" for name in own]
+    return replace(found, status=np.array([str(Status.ALIASED)], dtype=object), notes={0: "; ".join(texts)})
 
 
 def _hole(label: str, place: str) -> str:

@@ -59,8 +59,9 @@ class Block:
 
     def models(self, which: NDArray[np.intp]) -> Block:
         """The rows of some of the models; what all models share is not copied."""
-        y, weights, offset = (v if v.shape[1] == 1 else v[:, which] for v in (self.y, self.weights, self.offset))
-        own = None if self.own is None else self.own[:, :, which]
+        several = (v if v.shape[1] == 1 else v.take(which, axis=1) for v in (self.y, self.weights, self.offset))
+        y, weights, offset = several
+        own = None if self.own is None else self.own.take(which, axis=2)
         return Block(self.X, y, weights, offset, self.groups, own, self.counts)
 
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:

@@ -179,6 +179,25 @@ def test_groups_of_candidates(data, candidates):
     assert np.allclose(again["MOs"].coef, fits["MOs"].coef, rtol=1e-12)
 
 
+def test_an_aliased_candidate_is_said_whatever_form_it_has(data, candidates):
+    silent = "n3 is aliased: n3 = 0"
+    inside = gi.logit_each("y ~ a + I({x} * 2)", data, covariates=candidates[["n0", "n3"]])
+    area = gi.logit_each("y ~ a", data, covariates={"quiet": candidates[["n0", "n3"]], "loud": candidates[["n1"]]})
+    for fits, note in ((inside, "I(n3 * 2) is aliased: I(n3 * 2) = 0"), (area, silent)):
+        table = fits.glance()
+        assert sorted(table.status) == ["aliased", "converged"]
+        assert sorted(table.note) == ["", note]
+        assert table.note[table.status == "aliased"].item() == note
+        rows = fits.tidy()
+        assert rows[rows.estimate.isna()].status.tolist() == [note.replace(note.split(" is ")[0] + " is ", "")]
+    assert inside.lr_test().df.tolist() == [1, 0]
+    assert area.lr_test().df.tolist() == [1, 1]
+    assert np.allclose(
+        area.score_test().statistic,
+        gi.logit_each("y ~ a", data, covariates=candidates[["n0", "n1"]]).score_test().statistic,
+    )
+
+
 def test_more_candidates_than_rows_is_a_row_with_a_note(data):
     rng = np.random.default_rng(0)
     small = data.iloc[:30]
