@@ -110,6 +110,7 @@ def expand(text: str, columns: tuple[str, ...], exclude: tuple[str, ...] = ()) -
     return text
 
 
+@functools.lru_cache(maxsize=1 << 16)  # thousands of candidates are named again in every table
 def written(name: str) -> str:
     """A column name as it can stand in a formula."""
     return name if _NAME.fullmatch(name) and not _is_word(name) else quoted(name)
@@ -204,7 +205,7 @@ def _is_dot(token: Token) -> bool:
 
 def _is_word(name: str) -> bool:
     """Names that mean something else where a column name stands."""
-    return name.lower() in NUMBER_LIKE or name in _WORDS
+    return name in _WORDS or name.lower() in NUMBER_LIKE
 
 
 _WORDS = {"and", "or", "not", "in", "is", "if", "else", "lambda", "for", "True", "False", "None", "await"}

@@ -25,8 +25,8 @@ class ManyColumns:
     Attributes
     ----------
     names : tuple of str
-    frame : frame
-        Where the columns are.
+    frame : frame or None
+        Where the columns are, if not in ``matrix`` alone.
     places : (n,) positions or None
         Row of ``frame`` for each row of the data; None when they are in the same order.
     matrix : (n_frame, m) array of numbers or bools, or None
@@ -95,11 +95,12 @@ def _of_array(given: NDArray[Any], data: Any, what: str, names: Sequence[str] | 
     if len(given) != n:
         raise DataError(f"{what}= has {counted(len(given), 'row')} and the data have {counted(n, 'row')}.")
     width = len(str(max(given.shape[1] - 1, 0)))
-    chosen = [f"{what.removesuffix('s')}_{k:0{width}}" for k in range(given.shape[1])] if names is None else names
+    form = f"{what.removesuffix('s')}_%0{width}d"
+    chosen = [form % k for k in range(given.shape[1])] if names is None else names
     if len(chosen) != given.shape[1]:
         raise InputError(f"names= has {counted(len(chosen), 'name')} for {counted(given.shape[1], 'column')}.")
     found = _unique(chosen, what)
-    return ManyColumns(found, dict(zip(found, given.T, strict=True)), None, given)
+    return ManyColumns(found, None, None, given)
 
 
 def _unique(given: Iterable[Any], what: str) -> tuple[str, ...]:

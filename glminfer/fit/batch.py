@@ -14,7 +14,7 @@ from glminfer.data.rows import MemoryRows
 from glminfer.errors import InputError, Status
 from glminfer.fit.panels import Estimates, Models, Stock
 from glminfer.fit.records import FitRecord
-from glminfer.numerics import batched, lanes, linalg
+from glminfer.numerics import batched, batched_newton, lanes, linalg
 from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.newton import Control
@@ -22,26 +22,29 @@ from glminfer.numerics.threads import one_by_one
 
 Refit = Callable[[int], FitRecord]
 
-_ROWS = 1024  # rows of a block, whatever the number of models: what is summed in which order depends on n alone
-_NUMBERS = 1 << 16  # one array of a block's rows and lanes fills half a megabyte: a few of them stay in the cache
+# What is summed in which order depends on the number of rows alone. An array of the rows and lanes of a block fills a
+# quarter of a megabyte, so that a few of them stay in the cache.
+_ROWS = 64
+_MANY_ROWS = 1 << 13  # from here on chunks have few models, and blocks more rows
+_NUMBERS = 1 << 21  # outcomes of a chunk: 16 megabytes as floats
 _LANES = 64, 512
 
 
 def width(n: int) -> int:
     """Models in a chunk over n rows."""
-    fits = _NUMBERS // max(1, min(n, _ROWS))
-    return int(np.clip(fits, *_LANES)) // batched.WIDTH * batched.WIDTH
+    return int(np.clip(_NUMBERS // max(1, n), *_LANES)) // batched.WIDTH * batched.WIDTH
 
 
 def chunks(n: int, models: Models) -> list[Models]:
     """The models in chunks of full width; the last one is padded by repeating its last model."""
     step = width(n)
-    return [batched.padded(models[k : k + step]) for k in range(0, len(models), step)]
+    return [batched_newton.padded(models[k : k + step]) for k in range(0, len(models), step)]
 
 
 def rows_of(block: Block) -> MemoryRows:
     """The rows of a chunk, in blocks that do not depend on the number of models."""
-    return MemoryRows(block, _ROWS)
+    size = _ROWS * 8 // block.X.itemsize
+    return MemoryRows(block, size if block.n < _MANY_ROWS else 8 * size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,14 @@ def starts(block: Block, begun: Beginning, target: Array, tally: Array) -> tuple
     return start, True
 
 
-def _climbed(block: Block, begun: Beginning, control: Control) -> tuple[batched.Climbed, Array]:
+def _climbed(block: Block, begun: Beginning, control: Control) -> tuple[batched_newton.Climbed, Array]:
     rows = rows_of(block)
     target, tally = rows.sum(batched.outcome_sums), rows.sum(batched.tallies)
     m = max(target.shape[1], tally.shape[1])
     target, tally = (np.broadcast_to(values, (len(values), m)) for values in (target, tally))
     start, stepped = starts(block, begun, target, tally)
-    passes = rows_of(replace(block, y=np.zeros((block.n, 1))))
-    found = batched.climb(passes, target, start, control.tol, control.limit(100))
+    rough = rows_of(replace(block, y=np.zeros((block.n, 1))).rounded())  # the outcome is in the target
+    found = batched_newton.climb(rows, target, start, control.tol, control.limit(100), rough)
     return (replace(found, n_iter=found.n_iter + 1) if stepped else found), tally
 
 
@@ -144,16 +147,15 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     """Fit some models of a panel together."""
     block = stock.block(which)
     found, tally = _climbed(block, begun, control)
-    closing = rows_of(block).sum(batched.closing_sums, found.coef)
     with np.errstate(invalid="ignore"):
-        certain = closing[1] * np.maximum(found.decrement, 1e-14) ** 2 < 0.5  # (16)
+        certain = found.bound * np.maximum(found.decrement, 1e-14) ** 2 < 0.5  # (16)
     one_class = (tally[1] == 0) | (tally[1] == tally[0])
-    regular = found.done & certain & (found.pivot > batched.CLEAR) & np.isfinite(closing[0]) & ~one_class
-    counts = _count_terms(stock, block, len(which))
+    regular = found.done & certain & (found.pivot > batched_newton.CLEAR) & np.isfinite(found.loglik) & ~one_class
+    counts = count_terms(stock, block, len(which))
     return Chunk(
         coef=found.coef,
-        covariance=_covariances(found.information, regular),
-        loglik=closing[0] + counts[1],
+        covariance=_covariances(found.upper, regular),
+        loglik=found.loglik + counts[1],
         null_loglik=null_loglik(stock, block, tally) + counts[1],
         saturated=counts[0] + counts[1],
         constant=counts[1],
@@ -164,16 +166,15 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     )
 
 
-def _covariances(information: Array, regular: NDArray[np.bool_]) -> Array:
-    """Upper triangles (R(R+1)/2, m) of the inverses; NaN where there is no certain maximum."""
-    first, second = lanes.pairs(len(information))
-    out = np.full((len(first), information.shape[2]), np.nan)
+def _covariances(upper: Array, regular: NDArray[np.bool_]) -> Array:
+    """Upper triangles (R(R+1)/2, m) of the inverse information; NaN where there is no certain maximum."""
+    out = np.full(upper.shape, np.nan)
     if regular.any():
-        out[:, regular] = lanes.inverted(information[:, :, regular])[first, second]
+        out[:, regular] = lanes.inverted(upper[:, regular])
     return out
 
 
-def _count_terms(stock: Stock, block: Block, m: int) -> tuple[Array, Array]:
+def count_terms(stock: Stock, block: Block, m: int) -> tuple[Array, Array]:
     """Saturated log-likelihood without, and the sum of, the binomial coefficients of each model."""
     if stock.sample.trials is None:
         return np.zeros(m), np.zeros(m)
@@ -197,14 +198,8 @@ def null_loglik(stock: Stock, block: Block, tally: Array) -> Array:
     flat = replace(block, X=np.ones((block.n, 1)), own=None)
     shift = np.average(block.offset[:, 0], weights=stock.rows.whole.weights[:, 0])
     mean = np.clip(events / total, 1e-6, 1 - 1e-6)
-    found = batched.climb(
-        rows_of(replace(flat, y=np.zeros((block.n, 1)))),
-        events[None],
-        (np.log(mean / (1 - mean)) - shift)[None],
-        Control().tol,
-        100,
-    )
-    return np.asarray(rows_of(flat).sum(batched.closing_sums, found.coef)[0])
+    start = (np.log(mean / (1 - mean)) - shift)[None]
+    return batched_newton.climb(rows_of(flat), events[None], start, Control().tol, 100).loglik
 
 
 # a whole panel -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glminfer.data.progress import progress
 from glminfer.errors import InputError
-from glminfer.fit.batch import Chunk, beginning, chunks, joined, solved
+from glminfer.fit.batch import Chunk, beginning, chunks, count_terms, joined, null_loglik, rows_of, solved
 from glminfer.fit.nested import Nested, nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
 from glminfer.fit.singles import refitted
@@ -124,6 +124,8 @@ def fitted(small: Stock, control: Control) -> Chunk:
     """Every model of a smaller stock; one for all where nothing tells them apart."""
     if not small.estimable:
         return _nothing(small)
+    if _is_constant(small):
+        return _constant(small)
     begun = beginning(small, control)
     models = np.arange(small.count)
     alike = small.outcomes is None and small.candidates is not None and not _differs(small)
@@ -141,6 +143,42 @@ def _differs(small: Stock) -> bool:
     assert small.candidates is not None
     values = small.candidates.values
     return bool(small.candidates.factors.shape[1]) or (values.dtype.kind == "f" and bool(np.isnan(values).any()))
+
+
+def _is_constant(small: Stock) -> bool:
+    """Whether a constant is all the models have, so that their maximum is known."""
+    whole = small.rows.whole
+    plain = small.estimable == 1 and small.outcomes is not None and small.sample.design.has_intercept
+    return plain and not whole.offset.any() and np.ptp(whole.X) == 0.0
+
+
+def _constant(small: Stock) -> Chunk:
+    """Models of a constant: the log-odds of the mean (27)."""
+
+    def work(which: Models) -> tuple[Array, ...]:
+        block = small.block(which)
+        tally = rows_of(block).sum(batched.tallies)
+        saturated, constant = count_terms(small, block, len(which))
+        return tally, null_loglik(small, block, tally) + constant, saturated + constant, constant
+
+    parts = chunks(small.rows.whole.n, np.arange(small.count))
+    found = zip(*one_by_one(work, parts), strict=True)
+    tally, loglik, saturated, constant = (np.concatenate(values, axis=-1)[..., : small.count] for values in found)
+    (total, events, nobs), column = tally, small.rows.whole.X[0, 0]
+    varied = (events > 0) & (events < total)
+    mean = np.where(varied, events / np.where(total > 0, total, 1.0), 0.5)
+    return Chunk(
+        coef=np.log(mean / (1 - mean))[None] / column,
+        covariance=1.0 / (column**2 * np.maximum(total, 1e-300) * mean * (1 - mean))[None],
+        loglik=loglik,
+        null_loglik=loglik,
+        saturated=saturated,
+        constant=constant,
+        n_iter=np.zeros(small.count, dtype=np.intp),
+        nobs=nobs.astype(np.intp),
+        regular=varied,
+        one_class=~varied,
+    )
 
 
 def _nothing(small: Stock) -> Chunk:

@@ -44,8 +44,9 @@ def told(label: str, name: str) -> str:
 def labels(panel: Panel, names: Sequence[str]) -> Objects:
     """Labels (m × len(names)) of coefficients or terms, model by model."""
     table = np.empty((len(panel), len(names)), dtype=object)
+    words = [written(name) for name in panel.names] if any(HOLE in label for label in names) else []
     for j, label in enumerate(names):
-        table[:, j] = label if HOLE not in label else [told(label, name) for name in panel.names]
+        table[:, j] = words if label == HOLE else [label.replace(HOLE, w) for w in words] if HOLE in label else label
     return table.ravel()
 
 

@@ -229,7 +229,7 @@ def _statistics(stock: Stock, coef: Array, which: Models, frame: tuple[Array, Ar
     """u'V⁻¹u of the efficient scores u = A's of some models (51)."""
     block = stock.block(which)
     sums = rows_of(block).sum(batched.mean_sums, coef)
-    score, information = rows_of(block).sum(batched.outcome_sums) - sums[0], sums[1:]
+    score, information = rows_of(block).sum(batched.outcome_sums) - sums.mean, sums.information
     inside, outside = frame
     A = _efficient(information, inside, outside)
     u = np.einsum("rak,rk->ak", A, score)

@@ -1,20 +1,16 @@
-"""Newton's method for many logistic models over the same rows, a lane for each.
+"""Sums over rows for many logistic models at once, a lane for each: arrays are (p, m), models along the last axis.
 
 For the logit the outcome enters the score through t = Xᵀ(w y) only (83): a pass over the rows needs the means of all
-models, and their information is one matrix product of the working weights with the products of columns (84). The
-likelihood itself is evaluated once, at the end. A step is taken when the slope along it has not turned steeply negative
-at its end (85); as the likelihood is concave, a vanishing decrement is the maximum however it was reached. A model that
-does not finish soon is left to the general solver, which halves steps on the likelihood.
-
-Arrays are (p, m), models along the last axis; see ``lanes`` for why.
+models, and their information is one matrix product of the working weights with the products of columns (84). See
+``lanes`` for why models are lanes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Protocol
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,74 +18,109 @@ from numpy.typing import NDArray
 from glminfer.numerics import lanes
 from glminfer.numerics.blocks import Array, Block
 
-Models = NDArray[np.intp]
-
-WIDTH = 8  # lanes come in multiples of this: what BLAS and sums round does then not depend on their number
-CLEAR = 1e-6  # a relative pivot above this is safe to compute with (as in ``rank``)
-_PASSES = 40
-_SLOW = 5  # so many steps in a row at a linear rate: the estimate is running away
-_TURNED = 0.5  # share of the first slope that the slope at the end of a step may have turned to
-_ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
+WIDTH = 16  # lanes come in multiples of this: what BLAS and sums round does then not depend on their number
 
 
-def _quiet(kernel: Callable[..., Array]) -> Callable[..., Array]:
+R = TypeVar("R")
+
+
+def _quiet(kernel: Callable[..., R]) -> Callable[..., R]:
     """No floating-point warnings: a lane that runs wild, or holds infinite values, is looked at again by itself."""
 
     @wraps(kernel)
-    def quiet(*args: Any) -> Array:
+    def quiet(*args: Any) -> R:
         with np.errstate(all="ignore"):
             return kernel(*args)
 
     return quiet
 
 
-class Summable(Protocol):
-    """Rows of many models, as far as the solver needs to know them."""
-
-    def sum(self, kernel: Callable[..., Any], *arrays: Any) -> Any:
-        """Σ over blocks of ``kernel(block, *arrays)``."""
-
-    def models(self, which: Models) -> Summable:
-        """The same rows for some of the models."""
-
-
 @dataclass(frozen=True, slots=True)
-class Climbed:
-    """Where each model ended.
+class Sums:
+    """What one pass over the rows gives; adding two adds their rows.
 
     Attributes
     ----------
-    coef : (p, m)
-    information : (p, p, m)
-        At the coefficients.
-    decrement, pivot : (m,)
-        Distance from the maximum in standard errors (8); smallest pivot of the information relative to its diagonal.
-    n_iter : (m,) int
-    done : (m,) bool
-        Whether the decrement vanished.
+    mean : (p, m)
+        Σ w μ x (83).
+    upper : (p(p+1)/2, m)
+        Upper triangles of the information Σ w μ(1-μ) x x' (84).
+    loglik, bound : (m,)
+        Log-likelihood (3) and the certificate's sum (16); NaN where a pass does not look at them.
     """
 
-    coef: Array
-    information: Array
-    decrement: Array
-    pivot: Array
-    n_iter: NDArray[np.intp]
-    done: NDArray[np.bool_]
+    mean: Array
+    upper: Array
+    loglik: Array
+    bound: Array
+
+    def __add__(self, other: Sums) -> Sums:
+        loglik, bound = self.loglik + other.loglik, self.bound + other.bound
+        return Sums(self.mean + other.mean, self.upper + other.upper, loglik, bound)
+
+    @property
+    def information(self) -> Array:
+        """(p, p, m) matrices."""
+        return lanes.unpacked(self.upper, len(self.mean))
 
 
 @_quiet
-def mean_sums(block: Block, coef: Array) -> Array:
-    """Σ w μ x and Σ w μ(1-μ) x x' of each model, packed as (1 + p, p, m) (83), (84)."""
+def mean_sums(block: Block, coef: Array) -> Sums:
+    """Means and information of each model (83), (84)."""
     mean, slope = _means(block, coef)
-    if not (block.weights == 1.0).all():
-        mean, slope = mean * block.weights, slope * block.weights
-    return _moments(block, mean, slope)
+    unknown = np.full((2, mean.shape[1]), np.nan, mean.dtype)
+    return Sums(*_moments(block, *_weighted(block, mean, slope)), *unknown)
+
+
+@_quiet
+def whole_sums(block: Block, coef: Array) -> Sums:
+    """The same with the log-likelihood and the certificate, from the same exponentials."""
+    eta = linear(block, coef)
+    small, inverse = _halves(eta)
+    likelihood = _likelihood(block, eta, small)
+    small *= inverse
+    small *= inverse  # μ(1-μ)
+    inverse -= 0.5
+    mean = np.copysign(inverse, eta, out=inverse)
+    mean += 0.5
+    return Sums(*_moments(block, *_weighted(block, mean, small)), *likelihood)
+
+
+def _halves(eta: Array) -> tuple[Array, Array]:
+    """e = exp(-|eta|) and 1/(1 + e)."""
+    small = np.abs(eta)
+    np.negative(small, out=small)
+    np.exp(small, out=small)
+    inverse = small + 1.0
+    return small, np.reciprocal(inverse, out=inverse)
+
+
+def _weighted(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
+    if (block.weights == 1.0).all():
+        return mean, slope
+    return mean * block.weights, slope * block.weights
+
+
+def _product(left: Array, right: Array) -> Array:
+    """A matrix product that does to a lane (column) of ``right`` the same wherever it stands.
+
+    BLAS does so in double precision; in single precision only within tiles of one width.
+    """
+    if right.dtype != np.float32:
+        return np.asarray(left @ right)
+    out: Array = np.empty((len(left), right.shape[1]), right.dtype)
+    np.matmul(left, _tiles(right), out=_tiles(out))
+    return out
+
+
+def _tiles(values: Array) -> Array:
+    return values.reshape(len(values), -1, WIDTH).transpose(1, 0, 2)
 
 
 def linear(block: Block, coef: Array) -> Array:
     """Linear predictor (n, m) of the coefficients (p, m), those of own columns last."""
     r = block.X.shape[1]
-    eta = block.X @ coef[:r]
+    eta = _product(block.X, coef[:r])
     if block.own is not None:
         for a in range(block.own.shape[1]):
             eta += block.own[:, a] * coef[r + a]
@@ -109,23 +140,34 @@ def _means(block: Block, coef: Array) -> tuple[Array, Array]:
     return mean, slope
 
 
-def _moments(block: Block, mean: Array, slope: Array) -> Array:
+def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
+    """Σ mean·x (p, m) and the upper triangles of Σ slope·x x' (p(p+1)/2, m)."""
     X, own = block.X, block.own
-    r, q = X.shape[1], 0 if own is None else own.shape[1]
-    out = np.empty((1 + r + q, r + q, mean.shape[1]))
+    r = X.shape[1]
     first, second = lanes.pairs(r)
-    upper = (X[:, first] * X[:, second]).T @ slope  # (84)
-    out[0, :r] = X.T @ mean
-    out[1 + first, second] = upper
-    out[1 + second, first] = upper
-    if own is not None:
-        for a in range(q):
-            tilted = slope * own[:, a]
-            out[0, r + a] = (mean * own[:, a]).sum(axis=0)
-            out[1 : 1 + r, r + a] = out[1 + r + a, :r] = X.T @ tilted
-            for b in range(a, q):
-                out[1 + r + a, r + b] = out[1 + r + b, r + a] = (tilted * own[:, b]).sum(axis=0)
-    return out
+    pairs = X.T.take(first, axis=0) * X.T.take(second, axis=0)
+    total, upper = _product(X.T, mean), _product(pairs, slope)  # (84)
+    if own is None:
+        return total, upper
+    q = own.shape[1]
+    shared, borders, corners = _places(r, q)
+    out = np.empty((len(lanes.pairs(r + q)[0]), mean.shape[1]), mean.dtype)
+    out[shared] = upper
+    for a in range(q):
+        tilted = slope * own[:, a]
+        out[borders[a]] = _product(X.T, tilted)
+        for b in range(a, q):
+            out[corners[a, b]] = np.einsum("nm,nm->m", tilted, own[:, b])
+    return np.concatenate([total, np.einsum("nm,nqm->qm", mean, own)]), out
+
+
+@lru_cache(maxsize=64)
+def _places(r: int, q: int) -> tuple[NDArray[np.intp], list[NDArray[np.intp]], dict[tuple[int, int], int]]:
+    """Where a triangle of r + q columns has the triangle of the first r, the borders of the others, and their own."""
+    first, second = lanes.pairs(r + q)
+    borders = [np.flatnonzero((first < r) & (second == r + a)) for a in range(q)]
+    corners = {(int(a) - r, int(b) - r): k for k, (a, b) in enumerate(zip(first, second, strict=True)) if a >= r}
+    return np.flatnonzero(second < r), borders, corners
 
 
 @_quiet
@@ -143,115 +185,46 @@ def outcome_sums(block: Block) -> Array:
 def tallies(block: Block) -> Array:
     """Σ w, Σ w y and the number of rows of positive weight of each model, packed as (3, m)."""
     m = max(block.y.shape[1], block.weights.shape[1])
+    if (block.weights == 1.0).all():
+        count = np.full(m, float(block.n))
+        return np.stack([count, np.broadcast_to(block.y.sum(axis=0), m), count])
     weights = np.ascontiguousarray(np.broadcast_to(block.weights, (block.n, m)))  # summed alike, shared or not
     return np.stack([weights.sum(axis=0), (weights * block.y).sum(axis=0), (weights > 0).sum(axis=0)])
 
 
 @_quiet
 def closing_sums(block: Block, coef: Array) -> Array:
-    """Log-likelihood (3) and the certificate's bound (16) of each model, packed as (2, m)."""
+    """Log-likelihood (3) and the certificate's sum (16) of each model, packed as (2, m)."""
     eta = linear(block, coef)
-    small = np.exp(-np.abs(eta))
-    loglik = block.y * eta - np.maximum(eta, 0.0) - np.log(1.0 + small)
-    toward = (2.0 * block.y - 1.0) * eta  # how far on the right side a row of one kind of trials is
-    ratio = np.where(toward > 0, 1.0 / small, small)
-    pure = (block.y == 0.0) | (block.y == 1.0)
-    if not (block.weights == 1.0).all():
-        used = block.weights > 0
-        loglik = np.where(used, block.weights * loglik, 0.0)
-        ratio = ratio / np.where(used, block.weights, 1.0)
-        pure = pure & used
-    if not pure.all():
-        ratio = np.where(pure, ratio, 0.0)
-    return np.stack([loglik.sum(axis=0), ratio.sum(axis=0)])
+    return np.stack(_likelihood(block, eta, _halves(eta)[0]))
 
 
-@dataclass(slots=True)
-class _State:
-    """The moving part of the iteration, all models of a chunk."""
-
-    coef: Array
-    information: Array
-    step: Array
-    slope: Array
-    pivot: Array
-    size: Array
-    n_iter: NDArray[np.intp]
-    slow: NDArray[np.intp]
-    done: NDArray[np.bool_]
-    left: NDArray[np.bool_]
+def _likelihood(block: Block, eta: Array, small: Array) -> tuple[Array, Array]:
+    """Log-likelihood and a bound of Σ exp(|eta|)/w, given exp(-|eta|)."""
+    gain = block.y * eta
+    gain -= np.maximum(eta, 0.0)
+    if (block.weights == 1.0).all():
+        return gain.sum(axis=0) - _log_products(1.0 + small), (1.0 / small).sum(axis=0)
+    used = block.weights > 0
+    weights = np.where(used, block.weights, 1.0)
+    loglik = np.where(used, weights * gain, 0.0).sum(axis=0) - _weighted_logs(weights, np.where(used, small, 0.0))
+    return loglik, np.where(used, 1.0 / (weights * small), 0.0).sum(axis=0)
 
 
-def climb(rows: Summable, target: Array, start: Array, tol: float, limit: int) -> Climbed:
-    """Maximise every model from ``start`` (p, m), where ``target`` is t = Xᵀ(w y) (p, m)."""
-    state = _begin(rows, target, start)
-    _judge(state, tol, limit)
-    active = np.flatnonzero(~(state.done | state.left))
-    within, part = np.arange(start.shape[1]), rows
-    for _ in range(_PASSES):
-        if not active.size:
-            break
-        if 2 * active.size <= len(within):  # those that are finished leave
-            within = padded(active)
-            part = rows.models(within)
-        _advance(state, part, target, within)
-        _judge(state, tol, limit)
-        active = np.flatnonzero(~(state.done | state.left))
-    decrement = np.sqrt(np.maximum(state.slope, 0.0))
-    return Climbed(state.coef, state.information, decrement, state.pivot, state.n_iter, state.done)
+def _weighted_logs(weights: Array, small: Array) -> Array:
+    """Σ w log(1 + small), the rows where all weigh 1 taken as without weights: to the last bit the same for a model."""
+    plain = (weights == 1.0).all(axis=1)
+    others = (weights * np.log1p(small))[~plain] if not plain.all() else small[:0]
+    return np.asarray(_log_products(1.0 + small[plain]) + others.sum(axis=0))
 
 
-def padded(models: Models) -> Models:
-    """The models, the last one repeated up to a multiple of the width."""
-    return np.pad(models, (0, -len(models) % WIDTH), mode="edge")
+_FACTORS = 512  # so many numbers between 1 and 2 have a product that is a number
 
 
-def _begin(rows: Summable, target: Array, start: Array) -> _State:
-    m = start.shape[1]
-    sums = rows.sum(mean_sums, start)
-    step, pivot = lanes.solved(sums[1:], target - sums[0])
-    slope = (step * (target - sums[0])).sum(axis=0)
-    counts = np.zeros((2, m), dtype=np.intp)
-    flags = np.zeros((2, m), dtype=bool)
-    return _State(start.copy(), sums[1:], step, slope, pivot, np.ones(m), *counts, *flags)
-
-
-def _advance(state: _State, part: Summable, target: Array, within: Models) -> None:
-    """One pass: take the steps whose slope at the end is not steeply negative, halve the others (85)."""
-    old, step = state.slope[within], state.step[:, within]
-    trial = state.coef[:, within] + state.size[within] * step
-    sums = part.sum(mean_sums, trial)
-    score = target[:, within] - sums[0]
-    ahead, pivot = lanes.solved(sums[1:], score)
-    slope = (ahead * score).sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        near = old < _ROUNDING**2
-        good = np.isfinite(slope) & (near | ((step * score).sum(axis=0) >= -_TURNED * old))  # (85)
-    moving = ~(state.done | state.left)[within]
-    take, bad = within[good & moving], within[~good & moving]
-    _accept(state, take, slope[good & moving])
-    for name, values in (("coef", trial), ("step", ahead), ("information", sums[1:])):
-        getattr(state, name)[..., take] = values[..., good & moving]
-    state.pivot[take] = pivot[good & moving]
-    state.size[bad] /= 2
-
-
-def _accept(state: _State, take: Models, slope: Array) -> None:
-    with np.errstate(invalid="ignore"):
-        rate = np.sqrt(slope / state.slope[take])
-    steady = (state.size[take] == 1.0) & (rate > 0.3) & (rate < 0.95) & (slope < 0.25)
-    state.slow[take] = np.where(steady, state.slow[take] + 1, 0)
-    state.done[take] |= (slope < _ROUNDING**2) & (rate > 0.5)
-    state.slope[take] = slope
-    state.size[take] = 1.0
-    state.n_iter[take] += 1
-
-
-def _judge(state: _State, tol: float, limit: int) -> None:
-    """Which models are finished, and which are left to the general solver."""
-    state.done |= state.slope <= tol * tol
-    lost = ~np.isfinite(state.slope) | (state.slow >= _SLOW) | (state.size < 1e-3) | (state.n_iter >= limit)
-    state.left |= lost & ~state.done
+def _log_products(factors: Array) -> Array:
+    """Σ log of numbers between 1 and 2 down the rows: one logarithm for hundreds of them."""
+    parts = [factors[k : k + _FACTORS].prod(axis=0) for k in range(0, len(factors), _FACTORS)]
+    return np.asarray(np.log(parts).sum(axis=0))
 
 
 # what robust covariances are made of ---------------------------------------------------------------------------------
@@ -266,7 +239,8 @@ def score_moments(block: Block, coef: Array, covariance: Array, power: int) -> A
         left = 1.0 - slope * quadratic(block, covariance)
         full = left <= _FULL  # such a row fits itself exactly and adds nothing
         score = np.where(full, 0.0, score / np.sqrt(np.where(full, 1.0, left)) ** power)
-    return _moments(block, score, score * score)[1:]
+    upper = _moments(block, score, score * score)[1]
+    return lanes.unpacked(upper, len(coef))
 
 
 _FULL = 1e-10

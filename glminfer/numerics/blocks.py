@@ -64,6 +64,12 @@ class Block:
         own = None if self.own is None else self.own.take(which, axis=2)
         return Block(self.X, y, weights, offset, self.groups, own, self.counts)
 
+    def rounded(self) -> Block:
+        """The same rows in single precision: for steps that later ones correct."""
+        X, y, weights, offset = (v.astype(np.float32) for v in (self.X, self.y, self.weights, self.offset))
+        own = None if self.own is None else self.own.astype(np.float32)
+        return Block(X, y, weights, offset, self.groups, own)  # type: ignore[arg-type]
+
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
         """The same rows carrying codes of a grouping column."""
         return replace(self, groups=groups)

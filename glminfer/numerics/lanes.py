@@ -24,7 +24,7 @@ def pairs(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def unpacked(upper: Array, p: int) -> Array:
     """Symmetric (p, p, m) matrices from their upper triangles (p(p+1)/2, m)."""
     first, second = pairs(p)
-    out = np.empty((p, p, *upper.shape[1:]))
+    out = np.empty((p, p, *upper.shape[1:]), upper.dtype)
     out[first, second] = upper
     out[second, first] = upper
     return out
@@ -34,7 +34,7 @@ def solved(A: Array, b: Array) -> tuple[Array, Array]:
     """A⁻¹ b of each lane, and its smallest pivot relative to the diagonal; NaN where A is not positive definite."""
     p = len(b)
     work = np.concatenate([A, b[:, None]], axis=1)
-    least = np.ones(b.shape[1:])
+    least = np.ones(b.shape[1:], b.dtype)
     with np.errstate(all="ignore"):  # a lane that fails ends as NaN
         for j in range(p):
             pivot = work[j, j]
@@ -49,13 +49,23 @@ def solved(A: Array, b: Array) -> tuple[Array, Array]:
     return np.where(broken, np.nan, x), np.where(np.isfinite(x).all(axis=0), least, 0.0)
 
 
-def inverted(A: Array) -> Array:
-    """A⁻¹ of each lane, by matrices of unit diagonal; the lanes must be positive definite."""
-    diagonal = A[range(len(A)), range(len(A))]
-    scale = np.sqrt(diagonal)
-    each = np.ascontiguousarray(np.moveaxis(A / (scale[:, None] * scale), -1, 0))
-    out = np.moveaxis(np.linalg.inv(each), 0, -1)  # one LAPACK call per matrix: no lane knows of another
-    return np.asarray((out + np.swapaxes(out, 0, 1)) / 2 / (scale[:, None] * scale))
+def inverted(upper: Array) -> Array:
+    """Upper triangles of A⁻¹ of each lane from those of A, which are positive definite (Gauss and Jordan)."""
+    p = int((np.sqrt(8 * len(upper) + 1) - 1) / 2)
+    A = unpacked(upper, p)
+    scale = 1.0 / np.sqrt(A[range(p), range(p)])
+    A *= scale[:, None]
+    A *= scale
+    change = np.empty_like(A)
+    for j in range(p):
+        pivot, column = A[j, j].copy(), A[:, j].copy()
+        row = A[j] / pivot
+        A -= np.multiply(column[:, None], row, out=change)
+        A[j], A[:, j], A[j, j] = row, -column / pivot, 1.0 / pivot
+    A *= scale[:, None]
+    A *= scale
+    first, second = pairs(p)
+    return np.asarray((A[first, second] + A[second, first]) / 2)
 
 
 def form(A: Array, u: Array) -> Array:

@@ -74,7 +74,7 @@ def tidy(
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     table = pd.DataFrame({**first_columns(fits, sizes), **columns})
     table.attrs = {"covariance": text, "notes": notes}
-    return _without_role(table if adjust is None else _adjusted(table, adjust, family))
+    return table if adjust is None else _adjusted(fits, table, adjust, family)
 
 
 def _statements(panel: Panel, spread: Spread, dof: float | None, level: float, exponentiate: bool) -> dict[str, Any]:
@@ -97,25 +97,21 @@ def _statements(panel: Panel, spread: Spread, dof: float | None, level: float, e
         "df": degrees,
         "log10_p": log10_p,
     }
-    roles = np.tile(np.asarray(panel.roles, dtype=object), len(panel))
     flat = {name: values.ravel() for name, values in numbers.items()}
-    return {_ROLE: roles, "term": labels(panel, panel.columns), **flat, "status": coefficient_statuses(panel)}
+    return {"term": labels(panel, panel.columns), **flat, "status": coefficient_statuses(panel)}
 
 
-def _adjusted(table: pd.DataFrame, method: str, family: str | Sequence[str] | None) -> pd.DataFrame:
+def _adjusted(fits: FitsRecord, table: pd.DataFrame, method: str, family: str | Sequence[str] | None) -> pd.DataFrame:
     """p_adjusted within families, "term" meaning the role of a coefficient (89)."""
     chosen = [] if family is None else [family] if isinstance(family, str) else list(family)
-    shown = [name for name in table.columns if name != _ROLE]
     for name in chosen:
-        if name not in shown:
-            raise InputError(f"family: the table has no column {name!r}. Its columns are {', '.join(shown)}.")
-    out = adjusted(table, method, [_ROLE if name == "term" else name for name in chosen] or None)
+        if name not in table.columns:
+            raise InputError(f"family: the table has no column {name!r}. Its columns are {', '.join(table.columns)}.")
+    roles = np.concatenate([np.tile(np.asarray(panel.roles, dtype=object), len(panel)) for panel in fits.panels])
+    families = [_ROLE if name == "term" else name for name in chosen]
+    out = adjusted(table.assign(**{_ROLE: roles}), method, families or None)
     out.attrs["adjustment"] = out.attrs["adjustment"].replace(_ROLE, "term")
-    return out
-
-
-def _without_role(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns=_ROLE)
+    return out.drop(columns=_ROLE)
 
 
 @checked_keywords
