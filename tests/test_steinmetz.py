@@ -130,3 +130,71 @@ def test_neurons_remember_their_own_spikes(sessions):
         assert fit.converged
         tests.append(fit.lr_test(term).p_value[0])
     assert np.mean(np.array(tests) < 0.05) > 0.1
+
+
+# many models ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def encoding(sessions):
+    """For each session: does each neuron fire by the contrasts and the outcome?"""
+    rhs = "contrast_left + contrast_right + C(feedback)"
+    return [gi.logit_many(rhs, session.trials, outcomes=session.spikes > 0) for session in sessions]
+
+
+@pytest.fixture(scope="module")
+def decoding(sessions):
+    """For each session: does each neuron tell the outcome, beyond the contrasts?"""
+    formula = "feedback == 1 ~ contrast_left * contrast_right"
+    return [gi.logit_each(formula, session.trials, covariates=session.spikes) for session in sessions]
+
+
+def drawn(all_fits, count=50):
+    """Some of the models that converged, the same ones each time."""
+    found = [(k, name) for k, fits in enumerate(all_fits) for name in fits.status.index[fits.status == "converged"]]
+    return [found[j] for j in np.random.default_rng(1).choice(len(found), count, replace=False)]
+
+
+def by_statsmodels(y, X):
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    return GLM(y, X, family=Binomial()).fit(tol=1e-14, maxiter=100)
+
+
+def shared(trials):
+    left, right = trials.contrast_left.to_numpy(), trials.contrast_right.to_numpy()
+    return np.column_stack([np.ones(len(trials)), left, right])
+
+
+def test_every_neuron_has_its_row(sessions, encoding, decoding):
+    for session, many, each in zip(sessions, encoding, decoding, strict=True):
+        silent = (session.spikes == 0).all()
+        always = (session.spikes > 0).all()
+        assert len(many.glance()) == len(each.lr_test()) == session.spikes.shape[1]
+        assert ((many.status == "constant outcome") == (silent | always)).all()
+        assert (each.status[silent] == "aliased").all()
+        assert set(many.status) | set(each.status) <= {"converged", "separated", "aliased", "constant outcome"}
+
+
+def test_fifty_encoding_models_are_those_of_statsmodels(sessions, encoding):
+    tables = [fits.tidy(adjust=None).set_index("outcome") for fits in encoding]
+    tests = [fits.lr_test("C(feedback)").set_index("outcome") for fits in encoding]
+    for k, name in drawn(encoding):
+        trials, y = sessions[k].trials, (sessions[k].spikes[name] > 0).astype(float)
+        X = np.column_stack([shared(trials), trials.feedback == 1])
+        whole, small = by_statsmodels(y, X), by_statsmodels(y, X[:, :3])
+        np.testing.assert_allclose(tables[k].loc[name].estimate, whole.params, rtol=1e-7, atol=1e-9)
+        np.testing.assert_allclose(tables[k].loc[name].std_error, whole.bse, rtol=1e-7)
+        np.testing.assert_allclose(tests[k].statistic[name], 2 * (whole.llf - small.llf), rtol=1e-7, atol=1e-9)
+
+
+def test_fifty_contributions_are_those_of_statsmodels(sessions, decoding):
+    tables = [fits.lr_test().set_index("covariate") for fits in decoding]
+    for k, name in drawn(decoding):
+        X = shared(sessions[k].trials)
+        X = np.column_stack([X, X[:, 1] * X[:, 2], sessions[k].spikes[name]])
+        y = (sessions[k].trials.feedback == 1).astype(float)
+        expected = 2 * (by_statsmodels(y, X).llf - by_statsmodels(y, X[:, :4]).llf)
+        np.testing.assert_allclose(tables[k].statistic[name], expected, rtol=1e-7, atol=1e-8)
+        assert tables[k].df[name] == 1
