@@ -35,6 +35,7 @@ from glminfer.numerics.penalties import Firth, Ridge
 from glminfer.numerics.threads import set_threads
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
+from glminfer.report.plots_many import plot_by_area, plot_p_values, plot_volcano
 from glminfer.report.plots_null import plot_permutation
 from glminfer.report.summary import summary
 from glminfer.report.tables import augment, glance, tidy
@@ -77,9 +78,12 @@ __all__ = [
     "lr_test",
     "parquet",
     "permutation_test",
+    "plot_by_area",
     "plot_coefficients",
+    "plot_p_values",
     "plot_permutation",
     "plot_profile",
+    "plot_volcano",
     "predict",
     "profile",
     "residuals",

@@ -21,7 +21,7 @@ from glminfer.models import Fit, as_fit
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.threads import one_blas_thread
-from glminfer.report import many_summary, many_tables
+from glminfer.report import many_summary, many_tables, plots_many
 
 
 @checked_keywords
@@ -213,6 +213,9 @@ class Fits(FitsRecord):
     score_test = many_tests.score_test
     anova = many_deviance.anova
     confint = many_intervals.confint
+    plot_volcano = plots_many.plot_volcano
+    plot_p_values = plots_many.plot_p_values
+    plot_by_area = plots_many.plot_by_area
     permutation_test = permutation.permutation_test
 
     @property

@@ -66,9 +66,8 @@ class Block:
 
     def rounded(self) -> Block:
         """The same rows in single precision: for steps that later ones correct."""
-        X, y, weights, offset = (v.astype(np.float32) for v in (self.X, self.y, self.weights, self.offset))
-        own = None if self.own is None else self.own.astype(np.float32)
-        return Block(X, y, weights, offset, self.groups, own)  # type: ignore[arg-type]
+        parts = {name: getattr(self, name) for name in ("X", "y", "weights", "offset", "own")}
+        return replace(self, **{name: v.astype(np.float32) for name, v in parts.items() if v is not None})
 
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
         """The same rows carrying codes of a grouping column."""

@@ -7,24 +7,27 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import counted
+from glminfer.errors import Status, counted
 from glminfer.fit.panels import FitsRecord
 from glminfer.inference.table import headed
-from glminfer.report.many_tables import tidy
+from glminfer.report.many_tables import own_rows, tidy
 
 _ROWS = 6
-_SHOWN = ("estimate", "std_error", "statistic", "p_value", "p_adjusted", "conf_low", "conf_high", "status")
+_SHOWN = ["estimate", "std_error", "p_value", "p_adjusted"]
 
 
 def overview(fits: FitsRecord) -> pd.DataFrame:
     """The first rows of the table, headed by what was fitted and how the models ended."""
     table = tidy(fits)
     first = list(table.columns[: list(table.columns).index("term") + 1])
-    head = table.head(_ROWS)[[*first, *_SHOWN]]
-    more = len(table) - len(head)
+    shown = table[own_rows(fits)] if fits.model == "covariate" else table
+    head = shown.head(_ROWS)[[*first, *_SHOWN, "status"]]
+    if (head.status == str(Status.CONVERGED)).all():
+        head = head.drop(columns="status")
     lines = [*_facts(fits), ""]
-    if more:
-        lines.append(f"First {len(head)} of {counted(len(table), 'row')} of tidy():")
+    if len(shown) > len(head):
+        whose = " that are the candidates' own" if fits.model == "covariate" else ""
+        lines.append(f"First {len(head)} of {counted(len(shown), 'row')} of tidy(){whose}:")
     return headed(head, lines)
 
 

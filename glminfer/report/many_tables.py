@@ -11,6 +11,7 @@ import pandas as pd
 from glminfer.errors import InputError, checked_keywords
 from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.panels import FitsRecord, Panel
+from glminfer.fit.singles import HOLE
 from glminfer.inference.distributions import critical, two_sided
 from glminfer.inference.intervals import checked_dof, checked_level
 from glminfer.inference.many_covariance import Spread, coefficients, spreads, standard_errors
@@ -107,11 +108,21 @@ def _adjusted(fits: FitsRecord, table: pd.DataFrame, method: str, family: str | 
     for name in chosen:
         if name not in table.columns:
             raise InputError(f"family: the table has no column {name!r}. Its columns are {', '.join(table.columns)}.")
-    roles = np.concatenate([np.tile(np.asarray(panel.roles, dtype=object), len(panel)) for panel in fits.panels])
+    roles = _roles(fits)
     families = [_ROLE if name == "term" else name for name in chosen]
     out = adjusted(table.assign(**{_ROLE: roles}), method, families or None)
     out.attrs["adjustment"] = out.attrs["adjustment"].replace(_ROLE, "term")
     return out.drop(columns=_ROLE)
+
+
+def _roles(fits: FitsRecord) -> np.ndarray:
+    """What each coefficient is in every model, whatever it is called in each, row by row of the table."""
+    return np.concatenate([np.tile(np.asarray(panel.roles, dtype=object), len(panel)) for panel in fits.panels])
+
+
+def own_rows(fits: FitsRecord) -> np.ndarray:
+    """Rows of the table that are about candidates."""
+    return np.array([HOLE in role for role in _roles(fits)])
 
 
 @checked_keywords

@@ -283,5 +283,5 @@ def test_what_is_printed(fits):
     assert f"outcome ~ {RHS}" in text
     assert "297 converged, 2 separated, 1 constant outcome" in text
     assert "250 to 300 used" in text or "to 300 used" in text
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.splitlines())) <= 100
     assert "<table" in fits._repr_html_()
