@@ -75,7 +75,8 @@ def logit(
         R-style, ``"choice ~ contrast_left * contrast_right + C(mouse)"``. The left side is a 0/1, bool or two-label
         column, a condition, or ``cbind(successes, failures)``.
     data : frame
-        A pandas DataFrame, any frame narwhals reads (polars, pyarrow, DuckDB, …), or a dict of arrays.
+        A pandas DataFrame, any frame narwhals reads (polars, pyarrow, DuckDB, …), or a dict of arrays; for data larger
+        than memory `parquet` files or a Dask DataFrame.
     weights : str, Series or array, optional
         Prior weights, as in R's glm: how often a row counts.
     trials : str, Series or array, optional

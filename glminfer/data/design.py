@@ -19,7 +19,7 @@ from glminfer.data.formula import Formula
 from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
 from glminfer.data.learning import evaluated, subset_mask
-from glminfer.data.pieces import InPieces
+from glminfer.data.pieces import in_pieces
 from glminfer.data.reading import Given, Reading, condition, given, read
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.rows import Rows, memory_rows
@@ -239,8 +239,9 @@ def learn(
 
     arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
     told = {"event": event, "env": env, "caller": caller, "also": also}
-    if isinstance(data, InPieces):
-        sample = learn_in_pieces(formula, data, **arguments, **told)
+    table = in_pieces(data)
+    if table is not None:
+        sample = learn_in_pieces(formula, table, **arguments, **told)
     else:
         sample = learn_columns(formula, data, **arguments, **told, compress=compress)
     if not sample.design.formula.response:

@@ -42,6 +42,16 @@ class InPieces(Protocol):
         """All of it in memory."""
 
 
+def in_pieces(data: Any) -> InPieces | None:
+    """The data as a table in pieces, or None if they are a frame in memory."""
+    kind = type(data)
+    if kind.__module__.partition(".")[0] == "dask":
+        from glminfer.data.rows_dask import DaskTable
+
+        return DaskTable(data)
+    return data if hasattr(kind, "chunks") and isinstance(data, InPieces) else None
+
+
 class Pieces(Protocol):
     """Columns of a table in pieces whose levels are those of the whole table."""
 

@@ -65,8 +65,8 @@ class Table:
     def whole(self, expressions: Iterable[Expression]) -> Columns:
         """The columns some expressions need, over all rows."""
         names = all_columns(expressions)
-        columns = self.pieces.whole(name for name in names if name not in self.made)
-        return replace(columns, data={**columns.data, **{name: self.made[name] for name in names if name in self.made}})
+        stored = self.pieces.whole(name for name in names if name not in self.made).data
+        return Columns({**stored, **{name: self.made[name] for name in names if name in self.made}}, None, self.n)
 
 
 @np.errstate(all="ignore")
@@ -88,11 +88,11 @@ def learn_in_pieces(
     one_of(missing, ("drop", "raise"), "missing")
     how = given(weights=weights, trials=trials, offset=offset, subset=subset)
     reading = read(formula, data, how, Scope(env or {}, caller or {}))
-    table = _opened(Question(reading, how, _rowwise(reading), n_rows=data.n_rows), data, subset)
-    beside = {"weights": weights, "trials": trials, "offset": offset}
-    known = {k: frames.aligned(v, data, k) for k, v in beside.items() if v is not None and not isinstance(v, str)}
-    parts = _parts(table, known, also, _whole_subset(table, data, subset))
-    return _learned(table, parts, missing, event, data)
+    table = _opened(Question(reading, how, _rowwise(reading)), data, subset)
+    beside, rows = {"weights": weights, "trials": trials, "offset": offset}, Columns({}, None, table.n, data)
+    known = {k: frames.aligned(v, rows, k) for k, v in beside.items() if v is not None and not isinstance(v, str)}
+    parts = _parts(table, known, also, _whole_subset(table, rows, subset))
+    return _learned(table, parts, missing, event, rows)
 
 
 def _rowwise(reading: Reading) -> tuple[Expression, ...]:
@@ -110,21 +110,22 @@ def _opened(asked: Question, data: InPieces, subset: Any) -> Table:
         asked = replace(asked, subset=subset if is_rowwise(expressions[-1], reading.scope) else None)
     stored = list(dict.fromkeys([*stored_columns(expressions), *asked.given.names]))
     frames.refuse_unknown(stored, data)
-    Selection(data.n_rows).check("drop")
     pieces = data.pieces(stored, label_columns(expressions))
+    n = pieces.stops[-1] if pieces.stops else 0
+    Selection(n).check("drop")
     parts = [part for e in expressions for sequence in e.sequences for part in sequence.parts]
     whole = with_sequences(pieces.whole(stored_columns(parts)), expressions, reading.scope)
     made = {s.text: whole.data[s.text] for e in expressions for s in e.sequences}
-    return Table(asked, pieces, made, data.n_rows)
+    return Table(replace(asked, n_rows=n), pieces, made, n)
 
 
-def _whole_subset(table: Table, data: InPieces, subset: Any) -> Mask | None:
+def _whole_subset(table: Table, rows: Columns, subset: Any) -> Mask | None:
     """A subset given as values, or as a condition that looks at other rows."""
     if subset is None or table.asked.subset is not None:
         return None
     reading = table.asked.reading
-    columns = table.whole([condition(reading, subset, data)] if isinstance(subset, str) else [])
-    return subset_mask(subset, replace(columns, n=table.n), data, reading.scope, reading.known)
+    columns = table.whole([condition(reading, subset, rows.native)] if isinstance(subset, str) else [])
+    return subset_mask(subset, columns, rows, reading.scope, reading.known)
 
 
 def _parts(
@@ -153,7 +154,7 @@ class Whole:
     values: Value | None
 
 
-def _learned(table: Table, parts: list[Part], missing: str, event: Any, data: InPieces) -> Sample:
+def _learned(table: Table, parts: list[Part], missing: str, event: Any, rows: Columns) -> Sample:
     found: Look = reduce(add, table.pieces.map(look, parts, table.asked))
     selection = _selection(table, found)
     selection.check(missing)
@@ -165,7 +166,7 @@ def _learned(table: Table, parts: list[Part], missing: str, event: Any, data: In
         found = replace(found, values=again.values, outcomes=again.outcomes, odd=again.odd)
     values = found.values | {text: one.digest for text, one in whole.items()}
     outcomes = found.outcomes | {text: one.outcome for text, one in whole.items()}
-    return _sample(table, parts, selection, replace(found, values=values, outcomes=outcomes), event, data)
+    return _sample(table, parts, selection, replace(found, values=values, outcomes=outcomes), event, rows)
 
 
 def _selection(table: Table, found: Look) -> Selection:
@@ -235,7 +236,7 @@ def _kept(table: Table, parts: Sequence[Part], selection: Selection, whole: Mapp
 
 
 def _sample(
-    table: Table, parts: Sequence[Part], selection: Selection, found: Look, event: Any, data: InPieces
+    table: Table, parts: Sequence[Part], selection: Selection, found: Look, event: Any, rows: Columns
 ) -> Sample:
     reading, pieces = table.asked.reading, table.pieces
     spec = _outcome(table, found, event)
@@ -259,7 +260,7 @@ def _sample(
         used=pieces.kept(start + part.positions() for start, part in zip(starts, parts, strict=True)),
         n_given=selection.n_given,
         n_rows=selection.n_rows,
-        columns=Columns({}, None, table.n, data),
+        columns=rows,
         notes=(*selection.notes(), *learned.notes, *gone),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -13,16 +13,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.columns import Column, Factor
 from glminfer.data.frames import Columns
+from glminfer.data.levels import Levels, conformed, levels_of, united
+from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
-from glminfer.data.stored_columns import StoredPieces, stored_pieces
+from glminfer.data.rows_stored import held
+from glminfer.data.stored import Writer
+from glminfer.data.stored_columns import stored_columns
 from glminfer.errors import DataError, InputError, checked_keywords
-from glminfer.numerics.threads import ahead
+from glminfer.numerics.threads import ahead, in_turn
 
-_ROWS = 1 << 18  # of a piece, which stays in memory until it is written
+_ROWS = (
+    1 << 15
+)  # of a piece: small enough for its arrays to be made in memory that was used before (docs/performance.md)
 _INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores an index without a name
 
 
@@ -55,15 +62,17 @@ class Parquet:
         """Number of rows of all files."""
         return sum(self.lengths)
 
-    def pieces(self, wanted: Iterable[str], labels: Iterable[str]) -> StoredPieces:
-        """Some columns, read once and kept in temporary files; those in ``labels`` only tell rows apart."""
-        types = self._types(wanted, labels)
+    def pieces(self, wanted: Iterable[str], labels: Iterable[str]) -> ParquetPieces:
+        """Some columns, read when they are asked for; those in ``labels`` only tell rows apart."""
+        types, labels = self._types(wanted, labels), set(labels)
+        coded = {name: kind for name, kind in types.items() if _is_coded(kind) or name in labels}
         declared = [name for name, kind in types.items() if _is_categorical(kind)]
-        return stored_pieces(ahead(self._read(types, labels)), declared, types, self.scratch)
+        known = united(map(levels_of, self._read(coded, labels)), declared) if coded else {}
+        return ParquetPieces(self, types, labels, known)
 
     def chunks(self, wanted: Iterable[str], labels: Iterable[str]) -> Iterator[Columns]:
-        """The same one piece after the other, kept nowhere; a piece knows its own levels only."""
-        return ahead(self._read(self._types(wanted, labels), labels))
+        """The same one piece after the other; a piece knows its own levels only."""
+        return self._read(self._types(wanted, labels), set(labels))
 
     def to_pandas(self) -> pd.DataFrame:
         """All of it in memory."""
@@ -78,10 +87,69 @@ class Parquet:
         schemas = {path: _opened(path).schema_arrow for path in self.files}
         return {name: _common_type(name, schemas) for name in dict.fromkeys([*wanted, *labels])}
 
-    def _read(self, types: dict[str, Any], labels: Iterable[str]) -> Iterator[Columns]:
-        batches = (b for path in self.files for b in _batches(path, list(types), self.piece_rows))
-        known = progress(batches, self.n_rows, "rows read", lambda _, batch: len(batch))
-        return (_columns(batch, types, set(labels)) for batch in known)
+    @property
+    def sizes(self) -> list[list[int]]:
+        """Rows of the pieces of each file."""
+        most = self.piece_rows
+        return [[min(most, n - start) for start in range(0, n, most)] for n in self.lengths]
+
+    def _read(self, types: dict[str, Any], labels: set[str]) -> Iterator[Columns]:
+        files = zip(self.files, self.sizes, strict=True)
+        batches = (batch for path, sizes in files for batch in _batches(path, list(types), sizes))
+        return ahead(_columns(batch, types, labels) for batch in batches)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParquetPieces:
+    """Columns of Parquet files, read anew whenever they are asked for: it is faster than to keep them in other files.
+
+    Attributes
+    ----------
+    table : Parquet
+    types : dict
+        The columns and their types.
+    labels : set of str
+        Those that only tell rows apart.
+    known : dict
+        Levels of the columns of labels.
+    """
+
+    table: Parquet
+    types: dict[str, Any]
+    labels: set[str]
+    known: Levels
+
+    @property
+    def stops(self) -> list[int]:
+        """Where each piece ends among all rows."""
+        ends: list[int] = np.cumsum([n for sizes in self.table.sizes for n in sizes], dtype=int).tolist()
+        return ends
+
+    def whole(self, names: Iterable[str]) -> Columns:
+        """Some columns over all rows, as maps of temporary files."""
+        wanted = list(names)
+        pieces = self._pieces({name: self.types[name] for name in wanted}) if wanted else iter(())
+        return stored_columns(pieces, wanted, self.table.scratch)
+
+    def map(self, function: Callable[..., Any], each: Sequence[Any], *shared: Any) -> Iterator[Any]:
+        """``function(columns, each[k], *shared)`` of every piece k, in their order."""
+        parts = zip(self._pieces(self.types), each, strict=True)
+        return in_turn(lambda part: function(*part, *shared), parts)
+
+    def hold(self, function: Callable[..., Filled], each: Sequence[Any], *shared: Any) -> Held:
+        """Rows of numbers from ``function``, written to temporary files."""
+        return held(self.map(function, each, *shared), self.table.scratch)
+
+    def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+        """One array of parts for every piece, in a temporary file."""
+        writer = Writer(self.table.scratch)
+        for part in parts:
+            writer.append(part)
+        return writer.stored().whole()
+
+    def _pieces(self, types: dict[str, Any]) -> Iterator[Columns]:
+        read = (conformed(piece, self.known) for piece in self.table._read(types, self.labels))
+        return progress(read, self.table.n_rows, "rows read", lambda _, piece: piece.n)
 
 
 @checked_keywords
@@ -92,8 +160,8 @@ def parquet(
 ) -> Parquet:
     """How is a model fitted to data that do not fit in memory? Name the Parquet files in place of a data frame.
 
-    The files are read once; the numbers of the model go to temporary files, and every sum over rows (105)
-    maps them to memory block by block. The fit is the one the same rows give in memory.
+    The numbers of the model go to temporary files, and every sum over rows (105) maps them to memory block by block.
+    The fit is the one the same rows give in memory.
 
     Parameters
     ----------
@@ -103,8 +171,8 @@ def parquet(
     columns : sequence of str, optional
         The columns to know, for formulas with ``.``; all by default. Only columns that a model uses are ever read.
     scratch : str or path, optional
-        Folder for temporary files, which need about 8 bytes per row and column of the design matrix, and as much again
-        for the columns read. The system's by default (``TMPDIR``). They go with the fit, whatever ends it.
+        Folder for temporary files, which need about 8 bytes per row and column of the design matrix. The system's by
+        default (``TMPDIR``). They go with the fit, whatever ends it.
 
     Returns
     -------
@@ -203,9 +271,29 @@ def _opened(path: str) -> Any:
         raise _unreadable(path, error) from error
 
 
-def _batches(path: str, names: list[str], rows: int) -> Iterator[Any]:
+def _batches(path: str, names: list[str], sizes: list[int]) -> Iterator[Any]:
+    """Tables of the given numbers of rows, which must be all the file has."""
+    import pyarrow as pa
+
+    left, batches = None, _raw_batches(path, names, max(sizes, default=1))
+    for size in sizes:
+        while left is None or len(left) < size:
+            more = next(batches, None)
+            if more is None:
+                raise DataError(f"The file {path!r} has changed while it was read: it has fewer rows. Fit again.")
+            left = more if left is None or not len(left) else pa.concat_tables([left, more])
+        yield left.slice(0, size).combine_chunks()
+        left = left.slice(size)
+    if (left is not None and len(left)) or any(map(len, batches)):
+        raise DataError(f"The file {path!r} has changed while it was read: it has more rows. Fit again.")
+
+
+def _raw_batches(path: str, names: list[str], rows: int) -> Iterator[Any]:
+    import pyarrow as pa
+
     try:
-        yield from _opened(path).iter_batches(rows, columns=names)
+        for batch in _opened(path).iter_batches(rows, columns=names):
+            yield pa.Table.from_batches([batch])
     except (OSError, ValueError) as error:
         raise error if isinstance(error, DataError) else _unreadable(path, error) from error
 
@@ -258,6 +346,10 @@ def _is_categorical(kind: Any) -> bool:
     return bool(pa.types.is_dictionary(kind))
 
 
+def _is_coded(kind: Any) -> bool:
+    return _is_categorical(kind) or _is_text(kind)
+
+
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
@@ -267,18 +359,30 @@ def _is_text(kind: Any) -> bool:
 # columns -------------------------------------------------------------------------------------------------------------
 
 
-def _columns(batch: Any, types: dict[str, Any], labels: set[str]) -> Columns:
-    """A record batch as columns."""
+def _columns(table: Any, types: dict[str, Any], labels: set[str]) -> Columns:
+    """A table of one chunk as columns."""
     import pyarrow as pa
 
-    coded = [name for name, kind in types.items() if _is_categorical(kind) or _is_text(kind)]
+    coded = [name for name, kind in types.items() if _is_coded(kind)]
     plain = [name for name in types if name not in coded]
-    arrays = {name: _of_type(batch.column(name), types[name]) for name in types}
+    arrays = {name: _of_type(table.column(name).chunk(0), types[name]) for name in types}
     data: dict[str, Column] = {name: _factor(arrays[name]) for name in coded}
-    if plain:
-        table = pa.table({name: arrays[name] for name in plain})
-        data |= frames.take(table, [name for name in plain if name not in labels], labels & set(plain)).data
-    return Columns(data, None, len(batch))
+    ready = [name for name in plain if _is_array(arrays[name])]
+    data |= {name: arrays[name].to_numpy(zero_copy_only=False) for name in ready}
+    others = [name for name in plain if name not in data]
+    if others:
+        rest = pa.table({name: arrays[name] for name in others})
+        data |= frames.take(rest, [name for name in others if name not in labels], labels & set(others)).data
+    return Columns(data, None, len(table))
+
+
+def _is_array(array: Any) -> bool:
+    """Whether a column is a NumPy array as it is: numbers or bools, none missing."""
+    import pyarrow as pa
+
+    kind = array.type
+    known = pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
+    return array.null_count == 0 and bool(known or pa.types.is_boolean(kind))
 
 
 def _of_type(array: Any, kind: Any) -> Any:

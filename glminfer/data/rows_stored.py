@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
 from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
-from glminfer.data.stored import Stored, Writer
-from glminfer.numerics import kernels
+from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.threads import in_order, in_turn, one_by_one
 
-Held = Stored | Array
+Field = Stored | Constant | Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,15 @@ class StoredRows:
     Parameters
     ----------
     X : Stored
-    y, weights, offset : Stored or array, (n, 1)
+    y, weights, offset : Stored, Constant or array, (n, 1)
     groups : (n,) or None
         Codes of a grouping column.
     """
 
     X: Stored
-    y: Held
-    weights: Held
-    offset: Held
+    y: Field
+    weights: Field
+    offset: Field
     groups: NDArray[np.intp] | None = None
 
     @property
@@ -50,7 +50,7 @@ class StoredRows:
     @property
     def nobs(self) -> int:
         """Number of rows of positive weight."""
-        return int(self.sum(kernels.count_used))
+        return sum(int(np.count_nonzero(_rows(self.weights, where) > 0)) for where in self._blocks())
 
     def _strips(self) -> list[list[slice]]:
         return strips(self.n, self.width)
@@ -60,7 +60,7 @@ class StoredRows:
 
     def block(self, where: slice) -> Block:
         """Some rows, mapped to memory."""
-        X, y, weights, offset = (_rows(held, where) for held in (self.X, self.y, self.weights, self.offset))
+        X, y, weights, offset = (_rows(found, where) for found in (self.X, self.y, self.weights, self.offset))
         return Block(X, y, weights, offset, None if self.groups is None else self.groups[where])
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
@@ -117,9 +117,25 @@ class StoredRows:
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the blocks over all rows: a map of its file, or the array in memory."""
-        held: Held = getattr(self, name)
-        return held.whole() if isinstance(held, Stored) else held
+        found: Field = getattr(self, name)
+        return found if isinstance(found, np.ndarray) else found.whole()
 
 
-def _rows(held: Held, where: slice) -> Array:
-    return held.rows(where) if isinstance(held, Stored) else held[where]
+def _rows(found: Field, where: slice) -> Array:
+    return found[where] if isinstance(found, np.ndarray) else found.rows(where)
+
+
+def held(pieces: Iterable[Filled], folder: str | None) -> Held:
+    """Pieces as numbers, written to temporary files one after the other."""
+    X, fields, trials, told = Writer(folder), [FieldWriter(folder) for _ in range(3)], Writer(folder), None
+    for piece in pieces:
+        block = piece.block
+        X.append(block.X)
+        for writer, values in zip(fields, (block.y, block.weights, block.offset), strict=True):
+            writer.append(values)
+        if piece.trials is not None:
+            trials.append(piece.trials)
+        told = piece.told if told is None else told + piece.told
+    y, weights, offset = (writer.stored() for writer in fields)
+    rows = StoredRows(X.stored(), y, weights, offset)
+    return Held(rows, trials.stored().whole() if trials.n else None, told)

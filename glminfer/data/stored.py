@@ -7,6 +7,7 @@ ends the process: an exception, Ctrl-C, or a kill.
 from __future__ import annotations
 
 import errno
+import math
 import mmap
 import os
 import shutil
@@ -58,13 +59,14 @@ class Stored:
     @property
     def row(self) -> int:
         """Bytes of a row."""
-        return int(np.prod(self.shape[1:], dtype=int)) * self.dtype.itemsize
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def rows(self, where: slice) -> NDArray[Any]:
         """Some rows, as a map of the file: in memory as long as the array is; the next ones are read ahead."""
         start, stop, _ = where.indices(len(self))
         if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self.file.fileno, stop * self.row, (stop - start) * self.row, os.POSIX_FADV_WILLNEED)
+            row = self.row
+            os.posix_fadvise(self.file.fileno, stop * row, (stop - start) * row, os.POSIX_FADV_WILLNEED)
         return self._mapped(start, max(stop, start), _POPULATE)
 
     def whole(self) -> NDArray[Any]:
@@ -73,14 +75,15 @@ class Stored:
 
     def _mapped(self, start: int, stop: int, flags: int) -> NDArray[Any]:
         shape = (stop - start, *self.shape[1:])
-        if start == stop or not self.row:
+        row = self.row
+        if start == stop or not row:
             return np.empty(shape, self.dtype)
-        begin = start * self.row
+        begin = start * row
         page = begin - begin % mmap.ALLOCATIONGRANULARITY
-        length = stop * self.row - page
+        length = stop * row - page
         how = {"flags": mmap.MAP_SHARED | flags, "prot": mmap.PROT_READ} if flags else {"access": mmap.ACCESS_READ}
         pages = mmap.mmap(self.file.fileno, length, offset=page, **how)
-        count = (stop - start) * self.row // self.dtype.itemsize
+        count = (stop - start) * row // self.dtype.itemsize
         return np.frombuffer(pages, self.dtype, count, begin - page).reshape(shape)
 
 
@@ -103,6 +106,8 @@ class Writer:
 
     def stored(self) -> Stored:
         """The array as written; nothing can be added to it any more."""
+        if self.file is None:
+            self.append(np.empty(0))
         assert self.file is not None
         assert self.dtype is not None
         return Stored(self.file, self.dtype, (self.n, *self.columns), self.folder)
@@ -134,6 +139,57 @@ class Writer:
             f"were to be written next. Rows of files are kept there as numbers as long as their fit is in use. "
             f"{_WAY_OUT}"
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """One number for each of n rows, (n, 1), stored nowhere."""
+
+    value: float
+    n: int
+
+    def rows(self, where: slice) -> NDArray[np.float64]:
+        """Some rows."""
+        start, stop, _ = where.indices(self.n)
+        return np.full((max(stop - start, 0), 1), self.value)
+
+    def whole(self) -> NDArray[np.float64]:
+        """All rows, as a view of the one number."""
+        return np.broadcast_to(self.value, (self.n, 1))
+
+
+@dataclass(slots=True, eq=False)
+class FieldWriter:
+    """A `Writer` of one number for each row that writes nothing as long as it is the same for all."""
+
+    folder: str | None
+    written: Writer | None = None
+    constant: Constant | None = None
+
+    def append(self, rows: NDArray[np.float64]) -> None:
+        """Take in rows, (k, 1)."""
+        if self.written is None and self._goes_on(rows):
+            return
+        if self.written is None:
+            self.written = Writer(self.folder)
+            if self.constant is not None:
+                self.written.append(self.constant.rows(slice(None)))
+        self.written.append(rows)
+
+    def _goes_on(self, rows: NDArray[np.float64]) -> bool:
+        if not rows.size:
+            return True
+        before = Constant(float(rows[0, 0]), 0) if self.constant is None else self.constant
+        if not (rows == before.value).all():
+            return False
+        self.constant = Constant(before.value, before.n + len(rows))
+        return True
+
+    def stored(self) -> Stored | Constant:
+        """The column as written."""
+        if self.written is not None:
+            return self.written.stored()
+        return self.constant or Constant(0.0, 0)
 
 
 _WAY_OUT = "Name a folder on a larger disk, gi.parquet(…, scratch='/large/disk'), or set TMPDIR."

@@ -256,7 +256,7 @@ def _record(
         Status.SEPARATED if recession is not None and solution.status[0] is Status.CONVERGED else solution.status[0]
     )
     text = separation_text(sample, values, summit.separated, aliased)
-    constant = count_constant(sample.y, sample.weights, sample.trials)
+    constant, saturated = _of_counts(sample)
     return FitRecord(
         design=design,
         family=fam,
@@ -276,7 +276,7 @@ def _record(
         null_loglik=_null_loglik(rows, design.has_intercept, totals, fam) + constant,
         count_constant=constant,
         n_trials=totals.weight if sample.trials is not None else rows.nobs,
-        saturated_loglik=saturated_loglik(sample.y, sample.weights, sample.trials) + constant,
+        saturated_loglik=saturated + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),
         aliased=aliased,
@@ -292,6 +292,13 @@ def _record(
         call=call,
         shrinkage=summit.shrinkage,
     )
+
+
+def _of_counts(sample: Sample) -> tuple[float, float]:
+    """The binomial coefficients, and the log-likelihood of one mean per row; zero for single trials."""
+    if sample.trials is None:
+        return 0.0, 0.0
+    return tuple(f(sample.y, sample.weights, sample.trials) for f in (count_constant, saturated_loglik))
 
 
 def _aliased(sample: Sample, basis: Basis) -> dict[str, str]:

@@ -10,9 +10,8 @@ import pandas as pd
 
 from glminfer.data.design import Design
 from glminfer.data.later import chunks
-from glminfer.data.pieces import InPieces
+from glminfer.data.pieces import in_pieces
 from glminfer.data.rows_parquet import Parquet, write
-from glminfer.errors import DataError
 
 Answer = pd.Series | pd.DataFrame
 _NULLABLE = {str: "string", bool: "boolean", int: "Int64", float: "Float64"}
@@ -22,21 +21,14 @@ def answered(
     design: Design, data: Any, ask: Callable[[Any], Answer], to: str | PathLike[str] | None
 ) -> Answer | Parquet:
     """``ask(data)``, piece by piece where the data come in pieces; written to a Parquet file when ``to`` names one."""
-    if to is None and not isinstance(data, InPieces):
+    table = in_pieces(data)
+    if to is None and table is None:
         return ask(data)
-    answers: Iterator[Any] = map(ask, _frames(design, data))
+    answers: Iterator[Any] = map(ask, iter([data]) if table is None else chunks(design, table))
     if to is None:
         joined: Answer = pd.concat(list(answers), ignore_index=True)
         return joined
     return write(to, (_stored(answer, design) for answer in answers), data if isinstance(data, Parquet) else None)
-
-
-def _frames(design: Design, data: Any) -> Iterator[Any]:
-    if not isinstance(data, InPieces):
-        return iter([data])
-    if not data.n_rows:
-        raise DataError("The data have no rows, so there is nothing to predict.")
-    return chunks(design, data)
 
 
 def _stored(answer: Answer, design: Design) -> pd.DataFrame:
