@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import glminfer as gi
-from glminfer.inference import exchange, many_permutation, rearranged
+from glminfer.inference import exchange, moved_together, rearranged
 from glminfer.numerics import permutations
 
 SCHEMES: dict[str, dict[str, Any]] = {
@@ -202,6 +202,18 @@ def test_linear_shifts_are_as_far_in_all_groups(frame):
     close(table.iloc[1], fits["b"].permutation_test("x", scheme="linear_shift", max_shift=10, n=99))
 
 
+def test_a_group_that_cannot_be_arranged_is_a_row_without_an_answer(frame):
+    """x is constant within the sessions of one group: its row is empty, and the heading says why."""
+    odd = frame.assign(half=frame.s // 3, x=np.where(frame.s < 3, frame.dose, frame.x))
+    fits = gi.logit_each("y ~ x", odd, by="half")
+    table = fits.permutation_test("x", scheme="within", by="s", n=49)
+    assert np.isnan(table.p_value[0])
+    close(table.iloc[1], fits[1].permutation_test("x", scheme="within", by="s", n=49))
+    assert table.heading[-1].startswith("Note: 1 of 2 groups not tested: x has one value in each group of s, so")
+    with pytest.raises(gi.InputError, match="x has one value in each group of s"):
+        gi.logit_each("y ~ x", odd[odd.half == 0], by="half").permutation_test("x", scheme="within", by="s")
+
+
 # what must not matter ------------------------------------------------------------------------------------------------
 
 
@@ -219,7 +231,7 @@ def test_neither_chunks_nor_threads_matter(frame, outcomes, candidates, monkeypa
     before = [many.permutation_test("x", scheme="free", n=99), each.permutation_test(scheme="within", by="s", n=99)]
     monkeypatch.setattr(rearranged, "_AT_ONCE", 1)
     monkeypatch.setattr(rearranged, "_REMEMBERED", 1)
-    monkeypatch.setattr(many_permutation, "_TOGETHER", 3)
+    monkeypatch.setattr(moved_together, "_TOGETHER", 3)
     monkeypatch.setattr("glminfer.numerics.threads.n_threads", lambda: 1)
     again = [many.permutation_test("x", scheme="free", n=99), each.permutation_test(scheme="within", by="s", n=99)]
     for one, two in zip(before, again, strict=True):
