@@ -67,17 +67,17 @@ def _candidates(question: Question, control: Control) -> Iterator[tuple[Models, 
     candidates, space = panel.stock.candidates, without(panel.stock, question.columns)
     if isinstance(plan, Weights) or candidates is None:
         return
-    small = substock(replace(_at(panel.stock, used[plan.targets]), candidates=None), space)
-    found = fitted(small, control)
-    if not found.regular[0]:
-        return
-    Z = small.rows.whole.X
-    null = _null(small, np.array([0]), found.coef, Z)
-    Q = np.linalg.qr(panel.stock.rows.whole.X[used] @ space.shared)[0]
     known = np.ones(len(panel), dtype=bool)
     if candidates.values.dtype.kind == "f":
         known = ~np.isnan(candidates.values).any(axis=0)
     regular = np.flatnonzero(_whole_rank(panel) & known)
+    one = replace(panel.stock, candidates=replace(candidates, values=candidates.values[:, regular[:1]]))
+    small = substock(_at(one, used[plan.targets]), space)
+    if not len(regular) or not (found := fitted(small, control)).regular[0]:
+        return
+    Z = small.rows.whole.X
+    null = _null(small, np.array([0]), found.coef, Z)
+    Q = np.linalg.qr(panel.stock.rows.whole.X[used] @ space.shared)[0]
     for start in range(0, len(regular), _TOGETHER):
         which = regular[start : start + _TOGETHER]
         left = _left(Q, candidates.take(which)[0][used])
