@@ -18,7 +18,7 @@ from glminfer.numerics import permutations
 from glminfer.numerics.autocorrelation import Following, following, variance_factors
 from glminfer.numerics.blocks import Array, Block
 
-_NEAR, _WIDE = 4.0, 5.0  # standard deviations: 2 false alarms in 27,000 simulated fits of independent rows
+_NEAR, _WIDE = 4.0, 5.0  # standard deviations: silent on independent rows (docs/calibration.md)
 _MOST = 1 << 15  # rows looked at: enough to see a correlation of 0.02, at a cost that does not grow with the data
 _REACH = 3  # the factors look so many times as far as the alarm
 _LITTLE = 1.1  # a variance no more than so many times as large is not worth a warning
