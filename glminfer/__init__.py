@@ -31,7 +31,7 @@ from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
 from glminfer.models_selection import Stability, split_test, stability
 from glminfer.numerics.newton import Control
-from glminfer.numerics.penalties import Firth, Ridge
+from glminfer.numerics.penalties import ElasticNet, Firth, Ridge
 from glminfer.numerics.threads import set_threads
 from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
@@ -46,6 +46,7 @@ __all__ = [
     "Control",
     "ConvergenceWarning",
     "DataError",
+    "ElasticNet",
     "Firth",
     "Fit",
     "Fits",

@@ -89,9 +89,9 @@ def logit(
         What to do with rows that have missing values; dropped rows are counted in ``fit.notes``.
     event : optional
         The outcome value to model; by default 1, True, or the second label.
-    penalty : Firth or Ridge, optional
+    penalty : Firth, Ridge or ElasticNet, optional
         ``gi.Firth()`` for bias-reduced estimates, finite under separation; ``gi.Ridge(0.1)`` for estimates shrunk
-        towards zero. Maximum likelihood by default.
+        towards zero, ``gi.ElasticNet(0.1)`` for some that are zero. Maximum likelihood by default.
     solver : {"newton", "bfgs", "lbfgs", "gradient"}
         How the maximum is found; all give the same estimate.
     control : Control, optional
@@ -192,8 +192,7 @@ def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty
         raise InputError(f"Control(step_size=...) is for solver='gradient'; solver={solver!r} finds its own steps.")
     if penalty is not None and solver != "newton":
         raise InputError(f"solver={solver!r} is for maximum likelihood; leave it out with penalty=.")
-    vanishes = penalty is None or penalty.vanishes
-    return Method(link, solver, control or Control(), None if vanishes else penalty)
+    return Method(link, solver, control or Control(), None if penalty is None else penalty.simplest)
 
 
 def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recorded: dict[str, Any]) -> Fit:
@@ -226,7 +225,8 @@ def _difference(again: FitRecord, fit: FitRecord) -> str:
             f"{counted(again.nobs, 'row')} with log-likelihood {again.loglik:.6g}, where the fit has "
             f"{counted(fit.nobs, 'row')} and {fit.loglik:.6g}"
         )
-    unit = np.where(fit.finite, np.abs(fit.values) + covariance.standard_errors(fit, covariance.covariance(fit)), 1.0)
+    error = np.nan_to_num(covariance.standard_errors(fit, covariance.shown_covariance(fit)))
+    unit = np.where(fit.finite, np.maximum(np.abs(fit.values) + error, np.finfo(float).tiny), 1.0)
     apart = ~np.isclose(again.values / unit, fit.values / unit, rtol=0, atol=1e-6, equal_nan=True)
     told = [
         f"{fit.columns[j]} is {again.values[j]:.6g}, where the fit has {fit.values[j]:.6g}"

@@ -96,7 +96,8 @@ class FitRecord:
     call : dict
         The arguments of the fit, the frame included: what a refit needs.
     shrinkage : (r,) or None
-        Curvature P that a quadratic penalty adds to each working coefficient (58); None without such a penalty.
+        Curvature P that a quadratic penalty adds to each working coefficient (58), zero for an L1 penalty, where the
+        working coefficients are those that are not zero; None without a penalty that shrinks.
     """
 
     design: Design
@@ -150,9 +151,11 @@ class FitRecord:
 
     @cached_property
     def effective_df(self) -> float:
-        """Effective number of coefficients tr(I (I + P)⁻¹) (59): their count, unless a penalty shrinks them."""
+        """Effective number of coefficients tr(I (I + P)⁻¹) (59), (68): their count, unless a penalty shrinks them."""
         if self.shrinkage is None:
             return float(self.rank)
+        if not self.shrinkage.any():  # a lasso: all that are not zero count in full
+            return float(len(self.shrinkage))
         return float(np.trace(self.information @ self.working_covariance))
 
     @property

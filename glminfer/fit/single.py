@@ -23,8 +23,8 @@ from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
 from glminfer.numerics.penalties import AnyPenalty
-from glminfer.numerics.posing import Columns
-from glminfer.numerics.rank import Basis, learn_basis, working_columns
+from glminfer.numerics.posing import Columns, Peak
+from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
 _MANY_ROWS = 20_000  # from here on Newton starts from the fit of a subsample
@@ -102,8 +102,16 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
         summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals))
     else:
         start = flat_start(rows, chosen) if totals.shifted else np.zeros(basis.rank)
-        summit = Summit(rows, posed.maximise(rows, chosen, start[None], method.control), shrinkage=posed.shrinkage)
+        summit = _summit(rows, posed.maximise(rows, chosen, start[None], method.control))
     return _record(sample, rows, basis, summit, totals, method, call)
+
+
+def _summit(rows: Rows, peak: Peak) -> Summit:
+    """The maximum of a penalised likelihood, on the columns that have a coefficient."""
+    if peak.active is None:
+        return Summit(rows, peak.solution, shrinkage=peak.shrinkage)
+    inner = subset_basis(rows.width, peak.active)
+    return Summit(in_basis(rows, inner), peak.solution, inner, shrinkage=peak.shrinkage)
 
 
 def in_basis(rows: Rows, basis: Basis) -> Rows:
@@ -283,7 +291,10 @@ def _record(
         recession=recession,
         separated_rows=summit.separated,
         separation=text,
-        notes=notes_of(sample, aliased, text, status, int(totals.silent)),
+        notes=(
+            *notes_of(sample, aliased, text, status, int(totals.silent)),
+            *(method.penalty.notes if method.penalty is not None else ()),
+        ),
         steps=solution.trace,
         grouped=sample.trials is not None,
         rows=summit.rows,

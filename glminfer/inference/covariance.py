@@ -21,6 +21,7 @@ __all__ = [
     "covariance",
     "covariance_for_tests",
     "named_covariance",
+    "shown_covariance",
     "standard_errors",
     "vcov",
 ]
@@ -43,6 +44,11 @@ def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: 
     """
     if isinstance(cov, Covariance):
         return cov
+    if fit.penalty is not None and not fit.penalty.covariances:
+        raise InputError(
+            f"This fit has a penalty that selects ({fit.penalty.name}), and no covariance of its estimates is valid "
+            "after selection. See fit.notes for ways to evidence, or refit without penalty=."
+        )
     own = () if fit.penalty is None or "model" in fit.penalty.covariances else ("model", *fit.penalty.covariances)
     kind = "model" if cov is None else cov
     if kind not in (*KINDS, *SHRUNKEN):
@@ -89,6 +95,16 @@ def _of_penalised(fit: FitRecord, kind: str) -> Covariance:
 
 _POSTERIOR = "inverse of information plus penalty: posterior, with the penalty as prior"
 _SAMPLES = "variance of the shrunken estimates over samples; their bias is left out"
+
+
+def shown_covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: Any = None) -> Covariance:
+    """The same for tables of estimates, which say of a penalty that selects that it has none."""
+    asked = cov not in ("model", None) or cluster is not None
+    if asked or fit.penalty is None or fit.penalty.covariances:
+        return covariance(fit, cov, cluster)
+    return Covariance(
+        np.full_like(fit.information, np.nan), "none", np.inf, "no standard error is valid after selection", tests=False
+    )
 
 
 def covariance_for_tests(fit: FitRecord, cov: str | Covariance | None, cluster: Any) -> Covariance:

@@ -126,7 +126,7 @@ def refuse_robust(value: str, fit: FitRecord) -> None:
         ways = " or ".join(f"cov={kind!r}" for kind in fit.penalty.covariances)
         raise DataError(
             f"cov={value!r} is defined for maximum likelihood, and this fit was made with penalty=gi.{fit.penalty!r}. "
-            f"{f'Use {ways}, or fit' if ways else 'Fit'} without a penalty."
+            f"Use {ways}, or fit without a penalty."
         )
 
 
@@ -137,5 +137,5 @@ def refuse_untested(chosen: Covariance, fit: FitRecord) -> None:
         ways = " or ".join(f"cov={kind!r}" for kind in fit.penalty.covariances)
         raise InputError(
             f"This fit is penalised ({fit.penalty.name}), and p-values depend on which covariance its estimates are "
-            f"given. {f'Name it: {ways}' if ways else 'None is valid for tests; refit without penalty='}."
+            f"given. Name it: {ways}."
         )

@@ -14,7 +14,7 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Solution
 from glminfer.numerics.objectives import Likelihood, Summable, bias_reduction
-from glminfer.numerics.posing import Columns, Posed
+from glminfer.numerics.posing import Columns, Peak, Posed
 from glminfer.numerics.rank import Basis, learn_basis
 
 NO_PROGRESS = 0.98  # a decrement that falls by less than this close to the solution is at rounding level
@@ -79,9 +79,14 @@ class Firth:
         return ("model",)
 
     @property
-    def vanishes(self) -> bool:
-        """It is always there."""
-        return False
+    def notes(self) -> tuple[str, ...]:
+        """Nothing needs to be known before."""
+        return ()
+
+    @property
+    def simplest(self) -> Firth:
+        """Itself."""
+        return self
 
     def no_likelihood(self, link: str, /) -> str:
         """Why the estimate is the maximum of no likelihood; empty for the logit."""
@@ -123,14 +128,10 @@ class _Reduced:
     basis: Basis
     corrected: NDArray[np.bool_] | None = None
 
-    @property
-    def shrinkage(self) -> None:
-        """It is no quadratic form."""
-
-    def maximise(self, rows: Summable, family: Family, start: Array, control: Control) -> Solution:
-        """Solve the adjusted score equations of m models from ``start`` (m, r)."""
+    def maximise(self, rows: Summable, family: Family, start: Array, control: Control) -> Peak:
+        """Solve the adjusted score equations from ``start`` (1, r)."""
         found = bias_reduced(rows, family, start, control)
-        return found if self.corrected is None else _corrected(rows, family, found, self.corrected, control)
+        return Peak(found if self.corrected is None else _corrected(rows, family, found, self.corrected, control))
 
 
 def bias_reduced(rows: Summable, family: Family, start: Array, control: Control) -> Solution:

@@ -127,14 +127,14 @@ def _used_columns(block: Block) -> tuple[Array, Array]:
     return X, X if block.counts is None else X * (block.counts if len(X) == block.n else block.counts[used])
 
 
+@sums_alike
 def moments(block: Block, centre: Array) -> Array:
     """Count of the rows of positive weight, Σw, Σ x, Σ w (x - c) and Σ w (x - c)² over them, (5, p); one model."""
-    w = block.weights[:, 0]
-    used = w > 0
-    left = block.X[used] - centre
-    count, total = np.full((2, len(centre)), [[float(used.sum())], [w.sum()]])
-    plain = left.sum(axis=0) + count * centre
-    return np.vstack([count, total, plain, w[used] @ left, w[used] @ left**2])
+    used = block.weights[:, 0] > 0
+    X, counted = _used_columns(block)
+    w, left, same = block.weights[used, 0], X - centre, np.ones(len(centre))
+    count = float(used.sum() if block.counts is None else block.counts[used].sum())
+    return np.vstack([count * same, w.sum() * same, counted.sum(axis=0), w @ left, w @ left**2])
 
 
 @sums_alike

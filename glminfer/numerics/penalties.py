@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 from glminfer.numerics.firth import NO_PROGRESS, Firth, bias_reduced, unhurried
 from glminfer.numerics.ridge import Ridge
+from glminfer.numerics.sparse import ElasticNet
 
-__all__ = ["NO_PROGRESS", "PENALTIES", "AnyPenalty", "Firth", "Ridge", "bias_reduced", "unhurried"]
+__all__ = ["NO_PROGRESS", "PENALTIES", "AnyPenalty", "ElasticNet", "Firth", "Ridge", "bias_reduced", "unhurried"]
 
-AnyPenalty: TypeAlias = Firth | Ridge
-PENALTIES = (Firth, Ridge)
+AnyPenalty: TypeAlias = Firth | Ridge | ElasticNet
+PENALTIES = (Firth, Ridge, ElasticNet)

@@ -85,6 +85,11 @@ def full_basis(p: int, means: Array) -> Basis:
     return Basis(np.eye(p), np.arange(p), np.zeros(p), None, {}, means)
 
 
+def subset_basis(p: int, which: NDArray[np.intp]) -> Basis:
+    """Some of p columns, as they are."""
+    return Basis(np.eye(p)[:, which], which, np.zeros(p), None, {}, np.zeros(p))
+
+
 @dataclass(frozen=True, slots=True)
 class _Shifted:
     """Rows seen after the subtraction of the column shifts."""

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from glminfer.errors import InputError, Status, checked_keywords
-from glminfer.numerics import kernels, newton
+from glminfer.numerics import newton
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
 from glminfer.numerics.newton import Control, Solution
 from glminfer.numerics.objectives import Likelihood, Ridged, Summable
-from glminfer.numerics.posing import Columns, Posed
+from glminfer.numerics.posing import Columns, Peak, Posed, every_column
 from glminfer.numerics.rank import Basis
 
-_CONSTANT = 1e-12  # standard deviation relative to the mean: that of a constant column is rounding
+
+def check_strength(lambda_: Any, example: str) -> None:
+    """Refuse what is no strength of a penalty."""
+    if isinstance(lambda_, bool) or not (isinstance(lambda_, Real) and 0 <= float(lambda_) < np.inf):
+        raise InputError(f"lambda_={lambda_!r} must be a number, 0 or more, such as {example}.")
+
+
+def check_switch(standardize: bool) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(standardize, bool):
+        raise InputError(f"standardize={standardize!r} must be True or False.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +64,8 @@ class Ridge:
 
     def __post_init__(self) -> None:
         """Refuse what is no penalty."""
-        known = isinstance(self.lambda_, Real) and not isinstance(self.lambda_, bool)
-        if not (known and 0 <= float(self.lambda_) < np.inf):
-            raise InputError(f"lambda_={self.lambda_!r} must be a number, 0 or more, such as gi.Ridge(0.1).")
-        if not isinstance(self.standardize, bool):
-            raise InputError(f"standardize={self.standardize!r} must be True or False.")
+        check_strength(self.lambda_, "gi.Ridge(0.1)")
+        check_switch(self.standardize)
 
     @property
     def name(self) -> str:
@@ -75,9 +83,14 @@ class Ridge:
         return ("bayes", "sandwich")
 
     @property
-    def vanishes(self) -> bool:
+    def notes(self) -> tuple[str, ...]:
+        """Nothing needs to be known before."""
+        return ()
+
+    @property
+    def simplest(self) -> Ridge | None:
         """A penalty of zero is none."""
-        return self.lambda_ == 0
+        return self if self.lambda_ else None
 
     def no_likelihood(self, _link: str, /) -> str:
         """Shrunken estimates are the maximum of no likelihood that tests could be made of."""
@@ -88,17 +101,10 @@ class Ridge:
         )
 
     def pose(self, rows: Summable, columns: Columns) -> Posed:
-        """The problem on all columns, centred when there is an intercept to take up their means."""
-        p, centred = len(columns.free), bool(columns.free.any())
-        used, total, plain, mean, _ = rows.sum(kernels.moments, np.zeros(p))
-        *_, offcentre, squares = rows.sum(kernels.moments, mean / total)
-        mean, spread = mean / total, np.sqrt(np.maximum(squares / total - (offcentre / total) ** 2, 0.0))
-        shift = np.where(columns.free, 0.0, mean) if centred else np.zeros(p)
-        T = np.eye(p)
-        T[np.flatnonzero(columns.free)] -= shift
-        basis = Basis(T, np.arange(p), shift, columns.constant, {}, plain / used if centred else np.zeros(p))
-        sizes = np.where(spread > _CONSTANT * np.abs(mean), spread, 1.0) if self.standardize else np.ones(p)
-        return _Shrunken(basis, np.where(columns.free, 0.0, self.lambda_ * total * sizes**2))
+        """The problem on all columns."""
+        basis, total, sizes = every_column(rows, columns)
+        unit = sizes if self.standardize else np.ones_like(sizes)
+        return _Shrunken(basis, np.where(columns.free, 0.0, self.lambda_ * total * unit**2))  # (58)
 
 
 Ridge.__init__ = checked_keywords(Ridge.__init__)  # type: ignore[method-assign]
@@ -111,13 +117,13 @@ class _Shrunken:
     basis: Basis
     shrinkage: Array
 
-    def maximise(self, rows: Summable, fam: Family, start: Array, control: Control) -> Solution:
-        """Maximise the penalised likelihood of m models from ``start`` (m, r)."""
+    def maximise(self, rows: Summable, fam: Family, start: Array, control: Control) -> Peak:
+        """Maximise the penalised likelihood from ``start`` (1, r)."""
         found = self._climb(rows, fam, start, control)
         if not fam.concave:  # the logit's estimate is another place to start from; the higher maximum is kept
             smooth = self._climb(rows, family("logit"), start, control).coef
             found = _higher(found, self._climb(rows, fam, smooth, control))
-        return replace(found, terms=Likelihood(rows, fam)(found.coef))
+        return Peak(replace(found, terms=Likelihood(rows, fam)(found.coef)), self.shrinkage)
 
     def _climb(self, rows: Summable, fam: Family, start: Array, control: Control) -> Solution:
         return newton.maximise(Ridged(rows, fam, self.shrinkage), start, control, patient=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from glminfer.errors import Status
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import Covariance, covariance
+from glminfer.inference.covariance import Covariance, shown_covariance
 from glminfer.inference.distributions import chi2_tail
 from glminfer.inference.numbers import aligned, fixed, p_equation, p_text
 from glminfer.report.tables import tidy
@@ -41,8 +41,9 @@ class Layout:
 
 def layout(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float = 0.95) -> Layout:
     """Lay out the summary of a fit."""
-    chosen = covariance(fit, cov, cluster)
-    header, body = _coefficients(tidy(fit, cov=chosen, level=level), level, chosen)
+    chosen = shown_covariance(fit, cov, cluster)
+    table = tidy(fit, cov=chosen, level=level)
+    header, body = _coefficients(table, level, chosen) if chosen.kind != "none" else _selected(table)
     return Layout(
         title=f"{_NAMES[fit.family.link]}, {'maximum likelihood' if fit.penalty is None else fit.penalty.name}",
         facts=tuple(_facts(fit, chosen)),
@@ -59,9 +60,7 @@ def _facts(fit: FitRecord, chosen: Covariance) -> list[tuple[str, str]]:
     if design.reference:
         facts.append(("Reference levels", ", ".join(f"{name}: {level}" for name, level in design.reference.items())))
     if fit.shrinkage is not None:
-        facts.append(
-            ("Shrinkage", f"{fit.effective_df:,.2f} effective degrees of freedom of {fit.rank:,} coefficients")
-        )
+        facts.append(("Shrinkage", _shrunken(fit, chosen)))
     tests = f"; {chosen.reference}" if chosen.tests else ""
     facts.append(("Covariance", f"{chosen.kind} ({chosen.description}){tests}"))
     facts.append(("Fit", _ending(fit)))
@@ -113,6 +112,12 @@ def _ending(fit: FitRecord) -> str:
     return f"{steps}, {words[fit.status]}"
 
 
+def _shrunken(fit: FitRecord, chosen: Covariance) -> str:
+    zero = int(np.count_nonzero(fit.values == 0)) if chosen.kind == "none" else 0
+    selected = f", {zero:,} of them zero and not shown" if zero else ""
+    return f"{fit.effective_df:,.2f} effective degrees of freedom of {fit.rank:,} coefficients{selected}"
+
+
 def _coefficients(
     table: pd.DataFrame, level: float, chosen: Covariance
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -130,6 +135,14 @@ def _coefficients(
     tests = (statistic, *degrees, p) if chosen.tests else ()
     body = tuple(zip(table["term"], estimate, error, *tests, low, high, remarks, strict=True))
     return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
+
+
+def _selected(table: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The estimates alone, those that are zero left out."""
+    shown = table[table["estimate"] != 0]
+    scale = np.full(len(shown), shown["estimate"].abs().max() / 10)  # the same decimals for all
+    estimate = [text for (text,) in aligned([(v,) for v in shown["estimate"]], scale)]
+    return ("", "estimate"), tuple(zip(shown["term"], estimate, strict=True))
 
 
 def _closing(fit: FitRecord, chosen: Covariance) -> list[str]:
@@ -152,7 +165,7 @@ def _closing(fit: FitRecord, chosen: Covariance) -> list[str]:
 
 
 def _degrees(df: float) -> str:
-    return f"{df:,}" if df == int(df) else f"{df:,.2f}"
+    return f"{int(df):,}" if df == int(df) else f"{df:,.2f}"
 
 
 def _overdispersed(fit: FitRecord) -> bool:

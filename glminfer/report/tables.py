@@ -9,7 +9,7 @@ import pandas as pd
 
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
-from glminfer.inference.covariance import Covariance, covariance
+from glminfer.inference.covariance import Covariance, shown_covariance
 from glminfer.inference.diagnostics import influence, row_residuals
 from glminfer.inference.intervals import METHODS, check_likelihood_based, wald
 from glminfer.inference.limits import limits
@@ -34,7 +34,8 @@ def tidy(
     ----------
     cov, cluster
         Covariance the standard errors come from, as in `vcov`: "HC0" to "HC3", or with ``cluster`` "CR1" (its default),
-        "CR0", "CR2", "CR3", "jackknife".
+        "CR0", "CR2", "CR3", "jackknife". A ridge fit has "bayes" and "sandwich", and no p-value until one of them is
+        named; an elastic-net fit has none, and NaN for all but its estimates.
     dof : float, optional
         Refer the statistic to t(dof). By default the normal; with G clusters t(G - 1); for "CR2" t with Satterthwaite's
         degrees of freedom, each coefficient its own. ``dof=float("inf")`` gives the normal.
@@ -65,7 +66,7 @@ def tidy(
     ['Intercept', 'contrast_left', 'contrast_right']
     """
     one_of(conf_method, METHODS, "conf_method")
-    chosen = covariance(fit, cov, cluster)
+    chosen = shown_covariance(fit, cov, cluster)
     found = wald(fit, chosen, dof, level)
     low, high = found.conf_low, found.conf_high
     if conf_method != "wald":
@@ -113,8 +114,8 @@ def glance(fit: FitRecord) -> pd.DataFrame:
     DataFrame
         nobs (rows of positive weight), df_resid, df_null, loglik, null_deviance, deviance (27), aic, bic (28),
         pearson_chi2, mcfadden, tjur, nagelkerke (29), status, n_iter, n_dropped. ``tjur`` is NaN for grouped outcomes.
-        A ridge fit has one column more, effective_df (59), which takes the place of the number of coefficients in
-        df_resid, aic and bic.
+        Ridge and elastic-net fits have one column more, effective_df (59), (68), which takes the place of the number of
+        coefficients in df_resid, aic and bic.
 
     Examples
     --------
@@ -173,7 +174,7 @@ def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     >>> [name for name in table if name.startswith(".")]
     ['.fitted', '.se_fit', '.prob', '.resid', '.hat', '.std_resid', '.cooksd']
     """
-    found = link_values(fit, newdata, V=covariance(fit).matrix)
+    found = link_values(fit, newdata, V=shown_covariance(fit).matrix)
     assert found.se is not None
     columns = {".fitted": found.eta, ".se_fit": found.se, ".prob": probability(fit, found.eta)}
     if newdata is None:

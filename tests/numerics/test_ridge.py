@@ -182,6 +182,18 @@ def test_a_weight_of_two_is_the_row_twice(standardize: bool) -> None:
     np.testing.assert_allclose(weighted.vcov(), fit.vcov(), rtol=1e-9)
 
 
+@pytest.mark.parametrize("penalty", [gi.Ridge(0.05), gi.Ridge(0.05, True), gi.ElasticNet(0.02, 0.6, True)], ids=repr)
+def test_rows_of_few_kinds_are_their_counts(penalty: object) -> None:
+    """From 50,000 rows on alike rows are summed once."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"a": rng.integers(0, 4, 60_000), "b": rng.integers(0, 3, 60_000) / 3})
+    data = data.assign(y=(rng.random(60_000) < 1 / (1 + np.exp(-0.3 * data.a + data.b))) * 1.0)
+    counts = data.groupby(["a", "b"], as_index=False).y.agg(s="sum", n="count").eval("f = n - s")
+    fit, few = gi.logit("y ~ a + b", data, penalty=penalty), gi.logit("cbind(s, f) ~ a + b", counts, penalty=penalty)
+    np.testing.assert_allclose(fit.coef, few.coef, rtol=1e-9)
+    assert fit.effective_df == pytest.approx(few.effective_df, rel=1e-9)
+
+
 def test_swapping_the_event_flips_the_signs() -> None:
     data = frame()
     fit, swapped = ridge("y ~ x + g", data, 0.1), ridge("y ~ x + g", data.assign(y=1 - data.y), 0.1)
@@ -221,6 +233,8 @@ def test_dependent_and_constant_columns() -> None:
     assert fit.converged
     assert not fit.aliased
     assert fit.coef["one"] == 0
+    assert any(line.startswith("one ") for line in fit.summary().splitlines())
+    assert "not shown" not in fit.summary()
     assert np.isfinite(fit.tidy().estimate).all()
 
 
