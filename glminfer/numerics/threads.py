@@ -30,6 +30,9 @@ _chosen: int | None = None
 
 @cache
 def _controller() -> ThreadpoolController:
+    # scipy has a BLAS of its own, loaded with this module: what is loaded later would go on with all its threads
+    import scipy.linalg  # noqa: F401
+
     return ThreadpoolController().select(user_api="blas")
 
 

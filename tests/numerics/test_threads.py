@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -223,3 +226,18 @@ def test_no_rows() -> None:
     empty = MemoryRows(numbers(0, 5, 2, "logit").rows().whole.rows(slice(0, 0)))
     assert empty.sum(kernels.likelihood, np.zeros((1, 2)), family("logit")).loglik[0] == 0.0
     assert empty.map(kernels.eta, np.zeros((1, 2))).shape == (0, 1)
+
+
+def test_every_blas_is_held_whenever_it_was_loaded():
+    """scipy brings a BLAS of its own, loaded with scipy.linalg, which fits load late."""
+    code = (
+        "import glminfer as gi\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from glminfer.numerics.threads import one_blas_thread\n"
+        "with one_blas_thread():\n"
+        "    gi.logit('y ~ x', {'y': [0, 1, 0, 1], 'x': [1, 2, 3, 4]})\n"
+        "    print({pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'})\n"
+    )
+    many = {name: "2" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | many, capture_output=True, text=True)
+    assert done.stdout.strip() == "{1}", done.stderr
