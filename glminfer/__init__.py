@@ -30,6 +30,14 @@ from glminfer.models import Fit, glm, logit
 from glminfer.models_many import Fits, logit_each, logit_many
 from glminfer.models_path import Path, logit_path
 from glminfer.models_selection import Stability, split_test, stability
+from glminfer.models_validation import (
+    CrossValidation,
+    DecodingTest,
+    NestedCrossValidation,
+    cross_validate,
+    decoding_test,
+    nested_cross_validate,
+)
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import ElasticNet, Firth, Ridge
 from glminfer.numerics.threads import set_threads
@@ -37,6 +45,8 @@ from glminfer.report.crosscheck import crosscheck
 from glminfer.report.plots import plot_coefficients, plot_profile
 from glminfer.report.plots_many import plot_by_area, plot_p_values, plot_volcano
 from glminfer.report.plots_null import plot_permutation
+from glminfer.report.plots_path import plot_path, plot_weights
+from glminfer.report.plots_validation import plot_cross_validation, plot_decoding
 from glminfer.report.summary import summary
 from glminfer.report.tables import augment, glance, tidy
 
@@ -45,13 +55,16 @@ __version__ = "0.1.0"
 __all__ = [
     "Control",
     "ConvergenceWarning",
+    "CrossValidation",
     "DataError",
+    "DecodingTest",
     "ElasticNet",
     "Firth",
     "Fit",
     "Fits",
     "FormulaError",
     "InputError",
+    "NestedCrossValidation",
     "Path",
     "ResponseError",
     "Ridge",
@@ -64,8 +77,10 @@ __all__ = [
     "anova",
     "augment",
     "confint",
+    "cross_validate",
     "crosscheck",
     "datasets",
+    "decoding_test",
     "delta",
     "drop1",
     "glance",
@@ -77,14 +92,19 @@ __all__ = [
     "logit_many",
     "logit_path",
     "lr_test",
+    "nested_cross_validate",
     "parquet",
     "permutation_test",
     "plot_by_area",
     "plot_coefficients",
+    "plot_cross_validation",
+    "plot_decoding",
     "plot_p_values",
+    "plot_path",
     "plot_permutation",
     "plot_profile",
     "plot_volcano",
+    "plot_weights",
     "predict",
     "profile",
     "residuals",

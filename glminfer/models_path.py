@@ -18,7 +18,7 @@ from glminfer.fit.path_records import PathRecord
 from glminfer.inference import path_prediction
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_blas_thread
-from glminfer.report import path_summary, path_tables
+from glminfer.report import path_summary, path_tables, plots_path
 
 _RESPONSE_ARGUMENTS = ("weights", "trials", "offset", "subset", "missing", "event", "env")
 
@@ -112,7 +112,7 @@ def logit_path(
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
     spaced = spacing(lambdas, Cs, n_lambdas, lambda_min_ratio, stop_early)
     how = Penalised(checked_ratio(l1_ratio), penalty_factor, bool(standardize), spaced, _checked_control(control))
-    call = {"formula": formula, "data": data, "covariates": covariates, **options}
+    call = {"formula": formula, "data": data, "covariates": covariates, "spacing": spaced, **options}
     with one_blas_thread():
         more = None if covariates is None else beside(covariates, data)
         also = [] if more is None else more.incomplete()
@@ -159,6 +159,7 @@ class Path(PathRecord):
     glance = path_tables.glance
     summary = path_summary.summary
     predict = path_prediction.predict
+    plot = plots_path.plot_path
     coef_at = coef_at
 
     @property

@@ -15,7 +15,7 @@ ROOT = Path(glminfer.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 FLOORS = {"numerics": 1, "data": 2, "datasets": 2, "fit": 3, "inference": 4, "report": 5}
-FLOORS |= {"models": 6, "models_many": 6, "models_path": 6, "models_selection": 6}
+FLOORS |= {"models": 6, "models_many": 6, "models_path": 6, "models_selection": 6, "models_validation": 6}
 EVERYWHERE = {"errors"}  # may be imported from any floor, and imports none of them
 
 DOORS = {  # the only modules, or folders, that may import a package

@@ -238,6 +238,6 @@ def test_every_blas_is_held_whenever_it_was_loaded():
         "    gi.logit('y ~ x', {'y': [0, 1, 0, 1], 'x': [1, 2, 3, 4]})\n"
         "    print({pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'})\n"
     )
-    many = {name: "2" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
+    many = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "2")
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | many, capture_output=True, text=True)
     assert done.stdout.strip() == "{1}", done.stderr
