@@ -183,9 +183,7 @@ def _weights(weights: Mapping[str, Any]) -> pd.DataFrame:
 def _known(sd: pd.Series, terms: pd.Index) -> pd.Series:
     gone = terms.difference(sd.index, sort=False)
     if len(gone):
-        raise InputError(
-            f"sd= has no value for {counted(len(gone), 'column')}, {gone[0]!r} the first; give all of them."
-        )
+        raise InputError(f"sd= has no value for {counted(len(gone), 'column')}, {gone[0]!r} the first; give them all.")
     return sd[terms].astype(float)
 
 
