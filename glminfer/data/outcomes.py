@@ -33,11 +33,19 @@ class Outcomes:
 
     def take(self, which: NDArray[np.intp] | slice) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
         """Outcomes (n, k) of some models as floats, 0 where missing, and which are known (None if all are)."""
-        part = self.values[:, which].astype(np.float64, order="C")  # sums over rows are then taken row by row
-        known = part >= 0  # NaN is not
+        few = self.values[:, _span(which)]
+        known = few >= 0  # NaN is not
+        part = few.astype(np.float64, order="C")  # sums over rows are then taken row by row
         if known.all():
             return part, None
-        return np.where(known, part, 0.0), known
+        return np.where(known, part, 0.0), np.ascontiguousarray(known)
+
+
+def _span(which: NDArray[np.intp] | slice) -> NDArray[np.intp] | slice:
+    """Consecutive models as a slice, which is read without gathering."""
+    if isinstance(which, slice) or not len(which) or (np.diff(which) != 1).any():
+        return which
+    return slice(int(which[0]), int(which[-1]) + 1)
 
 
 def coded(given: ManyColumns, used: NDArray[np.intp], trials: NDArray[np.float64] | None, event: Any) -> Outcomes:

@@ -22,9 +22,9 @@ from glminfer.numerics.threads import one_by_one
 
 Refit = Callable[[int], FitRecord]
 
-# What is summed in which order depends on the number of rows alone. An array of the rows and lanes of a block fills a
-# quarter of a megabyte, so that a few of them stay in the cache.
-_ROWS = 64
+# What is summed in which order depends on the number of rows alone. An array of the rows and lanes of a block fills
+# less than half a megabyte, so that a few of them stay in the cache.
+_ROWS = 100
 _MANY_ROWS = 1 << 13  # from here on chunks have few models, and blocks more rows
 _NUMBERS = 1 << 21  # outcomes of a chunk: 16 megabytes as floats
 _LANES = 64, 512
@@ -44,7 +44,7 @@ def chunks(n: int, models: Models) -> list[Models]:
 def rows_of(block: Block) -> MemoryRows:
     """The rows of a chunk, in blocks that do not depend on the number of models."""
     size = _ROWS * 8 // block.X.itemsize
-    return MemoryRows(block, size if block.n < _MANY_ROWS else 8 * size)
+    return MemoryRows(block, size if block.n < _MANY_ROWS else 5 * size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def beginning(stock: Stock, control: Control) -> Beginning:
     exact = bool(np.abs(whole.X[used] @ constant - 1.0).max(initial=0.0) < 1e-9)
     offset = inverse @ (weighted.T @ whole.offset[:, 0])
     begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None)
-    if stock.candidates is None:
+    if stock.candidates is None or not stock.candidates.factors.shape[1]:
         return begun
     shared = Block(whole.X, np.repeat(whole.y, batched.WIDTH, axis=1), whole.weights, whole.offset)
     climbed = _climbed(shared, begun, control)[0]
@@ -210,7 +210,7 @@ def estimated(stock: Stock, refit: Refit, control: Control, alone: bool = False)
     begun = beginning(stock, control)
     parts = chunks(stock.rows.whole.X.shape[0], np.arange(stock.count))
     done = one_by_one(lambda which: solved(stock, begun, control, which), parts)
-    whole = joined(list(progress(done, len(parts), "models")), stock.count)
+    whole = joined(list(progress(done, len(parts), "batches of models")), stock.count)
     out = _estimates(stock, whole)
     singles = ~whole.one_class if alone else ~whole.regular & ~whole.one_class
     return with_singles(stock, out, np.flatnonzero(singles), refit)

@@ -109,6 +109,15 @@ def smaller(fits: FitsRecord, panel: Panel, columns: Sequence[int]) -> Smaller:
     return Smaller(loglik, rank, working)
 
 
+def without_all(panel: Panel, columns: Sequence[int]) -> Smaller | None:
+    """The constant, whose likelihood is known already, when it is all that is left; no coefficients."""
+    small = substock(panel.stock, without(panel.stock, columns))
+    if not _is_constant(small):
+        return None
+    found = panel.found
+    return Smaller(found.null_loglik - found.constant, np.ones(len(panel), dtype=np.intp), np.full((1, 1), np.nan))
+
+
 def _alone(fits: FitsRecord, panel: Panel, which: Models, columns: Sequence[int]) -> Any:
     """Nested models of single fits, for those whose maximum may not exist."""
 
@@ -130,7 +139,9 @@ def fitted(small: Stock, control: Control) -> Chunk:
     models = np.arange(small.count)
     alike = small.outcomes is None and small.candidates is not None and not _differs(small)
     parts = chunks(small.rows.whole.n, models[:1] if alike else models)
-    done = list(progress(one_by_one(lambda which: solved(small, begun, control, which), parts), len(parts), "models"))
+    done = list(
+        progress(one_by_one(lambda which: solved(small, begun, control, which), parts), len(parts), "batches of models")
+    )
     if not alike:
         return joined(done, small.count)
     one = joined(done, 1)

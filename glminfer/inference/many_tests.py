@@ -17,7 +17,7 @@ from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.nested import nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
 from glminfer.fit.singles import HOLE, PLACE, refitted
-from glminfer.fit.subpanels import Smaller, refuse_reduced, smaller, without
+from glminfer.fit.subpanels import Smaller, refuse_reduced, smaller, without, without_all
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import groupings_of
 from glminfer.inference.likelihood import score_comparison, score_meat
@@ -97,7 +97,9 @@ def lr_test(
     """
     refuse_reduced(fits, "lr_test")
     asked = [chosen(panel, terms) for panel in fits.panels]
-    found = [ratio(p, smaller(fits, p, columns_of(p, t))) for p, t in zip(fits.panels, asked, strict=True)]
+    columns = [columns_of(panel, terms) for panel, terms in zip(fits.panels, asked, strict=True)]
+    pairs = zip(fits.panels, columns, strict=True)
+    found = [ratio(panel, without_all(panel, gone) or smaller(fits, panel, gone)) for panel, gone in pairs]
     return one_row_each(fits, asked, found, adjust)
 
 
@@ -198,7 +200,7 @@ def chosen_scores(fits: FitsRecord, panel: Panel, terms: Sequence[str], cov: str
         return _statistics(stock, small.working[:, which], which, frame, (cov, ways[0] if ways else None))
 
     parts = chunks(stock.rows.whole.n, batch)
-    for which, values in zip(parts, progress(one_by_one(work, parts), len(parts), "models"), strict=True):
+    for which, values in zip(parts, progress(one_by_one(work, parts), len(parts), "batches of models"), strict=True):
         statistic[which], df[which] = values, frame[1].shape[1]
     others = np.setdiff1d(np.flatnonzero(comparable(panel)), batch)
 

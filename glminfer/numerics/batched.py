@@ -73,6 +73,13 @@ def mean_sums(block: Block, coef: Array) -> Sums:
 
 
 @_quiet
+def first_sums(block: Block, coef: Array) -> Array:
+    """The means alone, (p, m) (83)."""
+    mean = _mean(block, coef)
+    return _totals(block, mean if (block.weights == 1.0).all() else mean * block.weights)
+
+
+@_quiet
 def whole_sums(block: Block, coef: Array) -> Sums:
     """The same with the log-likelihood and the certificate, from the same exponentials."""
     eta = linear(block, coef)
@@ -129,15 +136,25 @@ def linear(block: Block, coef: Array) -> Array:
     return np.asarray(eta)
 
 
-def _means(block: Block, coef: Array) -> tuple[Array, Array]:
+def _mean(block: Block, coef: Array) -> Array:
     odds = linear(block, coef)
     np.negative(odds, out=odds)
     np.exp(odds, out=odds)
     odds += 1.0
-    mean = np.reciprocal(odds, out=odds)
+    return np.reciprocal(odds, out=odds)
+
+
+def _means(block: Block, coef: Array) -> tuple[Array, Array]:
+    mean = _mean(block, coef)
     slope = 1.0 - mean
     slope *= mean
     return mean, slope
+
+
+def _totals(block: Block, mean: Array) -> Array:
+    """Σ mean·x, (p, m)."""
+    shared = _product(block.X.T, mean)
+    return shared if block.own is None else np.concatenate([shared, np.einsum("nm,nqm->qm", mean, block.own)])
 
 
 def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
@@ -145,10 +162,9 @@ def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
     X, own = block.X, block.own
     r = X.shape[1]
     first, second = lanes.pairs(r)
-    pairs = X.T.take(first, axis=0) * X.T.take(second, axis=0)
-    total, upper = _product(X.T, mean), _product(pairs, slope)  # (84)
+    upper = _product(X.T.take(first, axis=0) * X.T.take(second, axis=0), slope)  # (84)
     if own is None:
-        return total, upper
+        return _totals(block, mean), upper
     q = own.shape[1]
     shared, borders, corners = _places(r, q)
     out = np.empty((len(lanes.pairs(r + q)[0]), mean.shape[1]), mean.dtype)
@@ -158,7 +174,7 @@ def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
         out[borders[a]] = _product(X.T, tilted)
         for b in range(a, q):
             out[corners[a, b]] = np.einsum("nm,nm->m", tilted, own[:, b])
-    return np.concatenate([total, np.einsum("nm,nqm->qm", mean, own)]), out
+    return _totals(block, mean), out
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.numerics import lanes
-from glminfer.numerics.batched import WIDTH, Sums, mean_sums, whole_sums
+from glminfer.numerics.batched import WIDTH, Sums, first_sums, mean_sums, whole_sums
 from glminfer.numerics.blocks import Array
 
 Models = NDArray[np.intp]
@@ -29,7 +29,7 @@ _PASSES = 40
 _SLOW = 5  # so many steps in a row at a linear rate: the estimate is running away
 _TURNED = 0.5  # share of the first slope that the slope at the end of a step may have turned to
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
-_ROUGH = 1e-3  # where single precision ends: the next step takes this to its square
+_ROUGH = 2e-4  # where single precision ends: two more steps, with the information found there, take this below 1e-10
 
 
 class Summable(Protocol):
@@ -93,24 +93,38 @@ def climb(
 
     With the same rows in single precision, ``rough``, the way is made there; models that get nowhere on it start anew.
     """
-    before = np.zeros(start.shape[1], dtype=np.intp)
-    if rough is not None:
-        near = _walk(rough, target.astype(np.float32), start.astype(np.float32), before, _ROUGH, limit)
-        start = np.where(near.done, near.coef + near.step, start)
-        before = np.where(near.done, near.n_iter + 1, 0)
-    state = _walk(rows, target, start, before, tol, limit, whole_sums)
+    if rough is None:
+        begun = _begin(rows, target, start)
+    else:
+        coarse = _begin(rough, target.astype(np.float32), start.astype(np.float32))
+        begun = _resumed(rows, target, start, _walk(rough, coarse, target.astype(np.float32), _ROUGH, limit))
+    state = _walk(rows, begun, target, tol, limit, whole_sums)
     decrement, sums = np.sqrt(np.maximum(state.slope, 0.0)), state.sums
     ends = state.coef, sums.upper, sums.loglik, sums.bound, decrement, state.pivot
     return Climbed(*ends, state.n_iter, state.done & np.isfinite(sums.loglik))
 
 
-def _walk(
-    rows: Summable, target: Array, start: Array, before: Models, tol: float, limit: int, kernel: Kernel = mean_sums
-) -> _State:
-    """Newton steps, at least one, until each model's decrement is below ``tol``, in the precision of the start."""
-    state = _begin(rows, target, start, before)
-    active = np.flatnonzero(np.isfinite(state.slope) & (before < limit))
-    within, part = np.arange(start.shape[1]), rows
+def _resumed(rows: Summable, target: Array, start: Array, near: _State) -> _State:
+    """Where single precision led, the next step from the exact score and the information found there; others anew."""
+    coef = np.where(near.done, near.coef + near.step, start)
+    score = target - rows.sum(first_sums, coef)
+    step, pivot = lanes.solved(near.sums.information.astype(np.float64), score)
+    unknown = Sums(*(np.full(getattr(near.sums, name).shape, np.nan) for name in Sums.__slots__))
+    state = _state(coef, step, unknown, (step * score).sum(axis=0), pivot)
+    state.n_iter[:] = np.where(near.done, near.n_iter + 1, 0)
+    far = padded(np.flatnonzero(~near.done))
+    if far.size:
+        anew = _begin(rows.models(far), target.take(far, axis=1), start.take(far, axis=1))
+        _put(state, far, np.ones(len(far), dtype=bool), anew.coef, anew.step, anew.sums)
+        state.slope[far], state.pivot[far], state.left[far] = anew.slope, anew.pivot, anew.left
+    return state
+
+
+def _walk(rows: Summable, state: _State, target: Array, tol: float, limit: int, kernel: Kernel = mean_sums) -> _State:
+    """Newton steps, at least one, until each model's decrement is below ``tol``, in the precision of the state."""
+    state.left |= state.n_iter >= limit
+    active = np.flatnonzero(~state.left)
+    within, part = np.arange(len(state.slope)), rows
     for _ in range(_PASSES):
         if not active.size:
             break
@@ -128,13 +142,18 @@ def padded(models: Models) -> Models:
     return np.pad(models, (0, -len(models) % WIDTH), mode="edge")
 
 
-def _begin(rows: Summable, target: Array, start: Array, before: Models) -> _State:
-    m = start.shape[1]
+def _begin(rows: Summable, target: Array, start: Array) -> _State:
     sums = rows.sum(mean_sums, start)
-    step, pivot = lanes.solved(sums.information, target - sums.mean)
-    slope = (step * (target - sums.mean)).sum(axis=0)
-    slow, done, left = np.zeros(m, dtype=np.intp), np.zeros(m, dtype=bool), ~np.isfinite(slope)
-    return _State(start.copy(), step, sums, slope, pivot, np.ones_like(slope), before.copy(), slow, done, left)
+    score = target - sums.mean
+    step, pivot = lanes.solved(sums.information, score)
+    return _state(start.copy(), step, sums, (step * score).sum(axis=0), pivot)
+
+
+def _state(coef: Array, step: Array, sums: Sums, slope: Array, pivot: Array) -> _State:
+    m = len(slope)
+    n_iter, slow = np.zeros((2, m), dtype=np.intp)
+    done, left = np.zeros(m, dtype=bool), ~np.isfinite(slope)
+    return _State(coef, step, sums, slope, pivot, np.ones_like(slope), n_iter, slow, done, left)
 
 
 def _advance(state: _State, part: Summable, target: Array, within: Models, kernel: Kernel) -> None:

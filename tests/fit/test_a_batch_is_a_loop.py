@@ -136,7 +136,7 @@ def test_candidates_in_groups_of_rows(data, candidates):
 # what may change nothing ---------------------------------------------------------------------------------------------
 
 
-def everything(fits, names=None):
+def everything(fits, names=None, but=()):
     """All numbers that fits say about some of their models."""
     tables = [
         fits.tidy(adjust=None),
@@ -147,7 +147,7 @@ def everything(fits, names=None):
     ]
     key = fits.model
     kept = [table if names is None else table[table[key].isin(names)] for table in tables]
-    return [table.select_dtypes("number").to_numpy(float) for table in kept]
+    return [table.select_dtypes("number").drop(columns=but, errors="ignore").to_numpy(float) for table in kept]
 
 
 def same(one, other):
@@ -197,9 +197,9 @@ def test_the_order_of_rows_and_the_size_of_blocks_change_nothing(data, outcomes,
     order = np.random.default_rng(0).permutation(N)
 
     def agree(one, other):
-        for a, b in zip(everything(one), everything(other), strict=True):
-            n_iter = slice(None) if a.shape[1] != 14 else np.arange(13)
-            assert np.allclose(a[:, n_iter], b[:, n_iter], rtol=1e-8, atol=1e-9, equal_nan=True)
+        numbers = (everything(fits, but=["n_iter"]) for fits in (one, other))
+        for a, b in zip(*numbers, strict=True):
+            assert np.allclose(a, b, rtol=1e-8, atol=1e-9, equal_nan=True)
         assert np.allclose(one.coef, other.coef, rtol=1e-10, atol=1e-10, equal_nan=True)
 
     agree(gi.logit_many("a + b + C(g)", data.iloc[order], outcomes=outcomes.iloc[order]), many)

@@ -285,3 +285,20 @@ def test_what_is_printed(fits):
     assert "250 to 300 used" in text or "to 300 used" in text
     assert max(map(len, text.splitlines())) <= 100
     assert "<table" in fits._repr_html_()
+
+
+def test_long_work_shows_how_far_it_is(data, outcomes, monkeypatch):
+    shown = []
+
+    def progress(items, total, what):
+        done = list(items)
+        shown.append((len(done), total, what))
+        return iter(done)
+
+    monkeypatch.setattr(batch, "progress", progress)
+    monkeypatch.setattr(batch, "_LANES", (16, 16))
+    gi.logit_many(RHS, data, outcomes=outcomes)
+    assert shown == [
+        (19, 19, "batches of models"),
+        (2, 2, "models"),
+    ]  # chunks of 16 models, then those that are separated

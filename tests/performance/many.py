@@ -117,6 +117,9 @@ def speed(models: int = 2000, repeats: int = 15) -> dict[str, dict[str, tuple[fl
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for kind, ours, outcome, candidates in (("outcomes", outcomes, Y, None), ("candidates", each, same, Z)):
         rows = {"glminfer": timed(lambda run=ours: run(frame, Y, Z), models, repeats)}
+        gi.set_threads(1)
+        rows["glminfer, one thread"] = timed(lambda run=ours: run(frame, Y, Z), models, repeats)
+        gi.set_threads(None)
         if find_spec("statsmodels"):
             rows["statsmodels Logit, loop"] = timed(statsmodels_loop(X, outcome, candidates), LOOPED, 3)
         if find_spec("sklearn"):
@@ -145,7 +148,7 @@ def memory(models: int = 100_000) -> None:
     rng = np.random.default_rng(0)
     Y = np.empty((N, models), dtype=bool)
     for k in range(0, models, 1000):
-        Y[:, k : k + 1000] = rng.random((N, 1000)) < rng.random(1000)
+        Y[:, k : k + 1000] = rng.random((N, 1000)) < 0.2 + 0.6 * rng.random(1000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, spent = perf_counter(), process_time()
     fits = gi.logit_many(RHS, frame, outcomes=Y)
@@ -163,6 +166,6 @@ if __name__ == "__main__":
     else:
         for kind, rows in speed().items():
             print(f"\n{kind}: n = {N}, p = {P}, microseconds per model: clock, processor, ratio of processor times")
-            first = rows["glminfer"][1]
+            first = rows["glminfer, one thread"][1]
             for name, (clock, cpu) in rows.items():
                 print(f"  {name:28s}{clock:10.1f}{cpu:10.1f}  {cpu / first:8.1f} x")
