@@ -50,7 +50,8 @@ def test_feedback_by_contrast_over_all_sessions(trials):
     assert f"Rows              {len(trials):,} used" in text
     assert "Reference levels  C(mouse): " in text
     assert "contrast_left:contrast_right" in text
-    assert "Notes" not in text
+    (note,) = fit.notes  # mice have better and worse hours
+    assert note.startswith("residuals follow each other within session: correlation 0.15 with the next row")
     assert max(map(len, text.splitlines())) <= 100
 
 
