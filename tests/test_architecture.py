@@ -20,7 +20,7 @@ EVERYWHERE = {"errors"}  # may be imported from any floor, and imports none of t
 
 DOORS = {  # the only modules, or folders, that may import a package
     "narwhals": {"data/frames.py"},
-    "pyarrow": {"data/rows_parquet.py"},
+    "pyarrow": {"data/parquet_files.py"},
     "dask": {"data/rows_dask.py"},
     "distributed": {"data/rows_dask.py"},
     "matplotlib": {"report/plots.py", "report/plots_selection.py"},

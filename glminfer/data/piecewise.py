@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from operator import add
 from typing import Any, Literal
 
@@ -60,7 +61,7 @@ class Table:
     def slices(self) -> list[slice]:
         """The rows of each piece."""
         stops = self.pieces.stops
-        return [slice(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
+        return [slice(start, stop) for start, stop in pairwise([0, *stops])]
 
     def whole(self, expressions: Iterable[Expression]) -> Columns:
         """The columns some expressions need, over all rows."""
@@ -103,7 +104,7 @@ def _rowwise(reading: Reading) -> tuple[Expression, ...]:
 
 
 def _opened(asked: Question, data: InPieces, subset: Any) -> Table:
-    """Read every column the formula or an argument names, once."""
+    """The columns that the formula or an argument names, and what lag() and history() make of theirs."""
     reading, expressions = asked.reading, list(asked.reading.expressions)
     if isinstance(subset, str):
         expressions.append(condition(reading, subset, data))

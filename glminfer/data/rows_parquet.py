@@ -1,4 +1,4 @@
-"""Parquet files as a table that is read piece by piece. The only module that knows pyarrow."""
+"""Parquet files as a table that is read piece by piece, and predictions written to one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from glob import glob, has_magic
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data import frames
-from glminfer.data.columns import Column, Factor
 from glminfer.data.frames import Columns
 from glminfer.data.levels import Levels, conformed, levels_of, united
+from glminfer.data.parquet_files import (
+    batches_of,
+    columns_of,
+    common_type,
+    is_categorical,
+    is_number,
+    matching_files,
+    opened,
+    refuse_without_pyarrow,
+    whole_frame,
+    write_tables,
+)
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
 from glminfer.data.rows_stored import held
@@ -27,9 +36,7 @@ from glminfer.data.stored_columns import stored_columns
 from glminfer.errors import DataError, InputError, checked_keywords
 from glminfer.numerics.threads import ahead, in_turn
 
-_ROWS = (
-    1 << 15
-)  # of a piece: small enough for its arrays to be made in memory that was used before (docs/performance.md)
+_ROWS = 1 << 15  # of a piece: its arrays are small enough to be made in memory used before (docs/performance.md)
 _INDEX = re.compile(r"__index_level_\d+__")  # how pandas stores an index without a name
 
 
@@ -65,8 +72,8 @@ class Parquet:
     def pieces(self, wanted: Iterable[str], labels: Iterable[str]) -> ParquetPieces:
         """Some columns, read when they are asked for; those in ``labels`` only tell rows apart."""
         types, labels = self._types(wanted, labels), set(labels)
-        coded = {name: kind for name, kind in types.items() if _is_coded(kind) or name in labels}
-        declared = [name for name, kind in types.items() if _is_categorical(kind)]
+        coded = {name: kind for name, kind in types.items() if not is_number(kind)}
+        declared = [name for name, kind in types.items() if is_categorical(kind)]
         known = united(map(levels_of, self._read(coded, labels)), declared) if coded else {}
         return ParquetPieces(self, types, labels, known)
 
@@ -76,16 +83,12 @@ class Parquet:
 
     def to_pandas(self) -> pd.DataFrame:
         """All of it in memory."""
-        import pyarrow as pa
-
-        tables = [_opened(path).read(columns=list(self.names)) for path in self.files]
-        whole: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-        return whole.reset_index(drop=True)
+        return whole_frame(self.files, self.names)
 
     def _types(self, wanted: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
         """The type of each column wanted, the same in all files."""
-        schemas = {path: _opened(path).schema_arrow for path in self.files}
-        return {name: _common_type(name, schemas) for name in dict.fromkeys([*wanted, *labels])}
+        schemas = {path: opened(path).schema_arrow for path in self.files}
+        return {name: common_type(name, schemas) for name in dict.fromkeys([*wanted, *labels])}
 
     @property
     def sizes(self) -> list[list[int]]:
@@ -95,8 +98,8 @@ class Parquet:
 
     def _read(self, types: dict[str, Any], labels: set[str]) -> Iterator[Columns]:
         files = zip(self.files, self.sizes, strict=True)
-        batches = (batch for path, sizes in files for batch in _batches(path, list(types), sizes))
-        return ahead(_columns(batch, types, labels) for batch in batches)
+        batches = (batch for path, sizes in files for batch in batches_of(path, list(types), sizes))
+        return ahead(columns_of(batch, types, labels) for batch in batches)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,11 +198,11 @@ def parquet(
     >>> fit.nobs == len(trials)
     True
     """
-    _refuse_without_pyarrow()
-    files = _files(path)
-    opened = [(_opened(file), file) for file in files]
-    names = dict.fromkeys(name for file, _ in opened for name in file.schema_arrow.names if not _INDEX.fullmatch(name))
-    lengths = tuple(file.metadata.num_rows for file, _ in opened)
+    refuse_without_pyarrow()
+    files = matching_files(path)
+    described = [opened(file) for file in files]
+    names = dict.fromkeys(name for file in described for name in file.schema_arrow.names if not _INDEX.fullmatch(name))
+    lengths = tuple(file.metadata.num_rows for file in described)
     found = Parquet(files, tuple(names), lengths, None if scratch is None else os.fspath(scratch))
     if columns is None:
         return found
@@ -209,190 +212,15 @@ def parquet(
 
 def write(path: str | os.PathLike[str], tables: Iterable[pd.DataFrame], read: Parquet | None = None) -> Parquet:
     """Write tables of the same columns one after the other into a file, which is there only once it is complete."""
-    import pyarrow.parquet as pq
-
     target = os.path.abspath(path)
     if read is not None and target in map(os.path.abspath, read.files):
         raise InputError(f"to={str(path)!r} is one of the files that are read; choose another name.")
-    partial, rows = f"{target}.part", map(_arrow, tables)
-    first = next(rows)
     try:
-        with pq.ParquetWriter(partial, first.schema) as writer:
-            for table in chain([first], rows):
-                writer.write_table(table)
-        os.replace(partial, target)
+        write_tables(f"{target}.part", tables)
+        os.replace(f"{target}.part", target)
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be written: {error}.") from error
     finally:
         with suppress(FileNotFoundError):
-            os.remove(partial)
+            os.remove(f"{target}.part")
     return parquet(target)
-
-
-def _arrow(table: pd.DataFrame) -> Any:
-    import pyarrow as pa
-
-    return pa.Table.from_pandas(table, preserve_index=False)
-
-
-# files ---------------------------------------------------------------------------------------------------------------
-
-
-def _refuse_without_pyarrow() -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise ImportError("gi.parquet reads files with pyarrow: pip install 'glminfer[parquet]'.") from error
-
-
-def _files(path: Any) -> tuple[str, ...]:
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return tuple(file for one in given for file in _matching(os.fspath(one)))
-
-
-def _matching(path: str) -> list[str]:
-    if os.path.isdir(path):
-        path = os.path.join(path, "*.parquet")
-    found = sorted(glob(path)) if has_magic(path) else [path]
-    if not found or not all(map(os.path.exists, found)):
-        raise DataError(
-            f"There is no file {path!r} (looked for in {os.getcwd()!r}). Give a Parquet file, a folder of .parquet "
-            "files, or a pattern such as 'trials/*.parquet'."
-        )
-    return found
-
-
-def _opened(path: str) -> Any:
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path, pre_buffer=False)
-    except (OSError, ValueError) as error:  # what pyarrow raises is one of these
-        raise _unreadable(path, error) from error
-
-
-def _batches(path: str, names: list[str], sizes: list[int]) -> Iterator[Any]:
-    """Tables of the given numbers of rows, which must be all the file has."""
-    import pyarrow as pa
-
-    left, batches = None, _raw_batches(path, names, max(sizes, default=1))
-    for size in sizes:
-        while left is None or len(left) < size:
-            more = next(batches, None)
-            if more is None:
-                raise DataError(f"The file {path!r} has changed while it was read: it has fewer rows. Fit again.")
-            left = more if left is None or not len(left) else pa.concat_tables([left, more])
-        yield left.slice(0, size).combine_chunks()
-        left = left.slice(size)
-    if (left is not None and len(left)) or any(map(len, batches)):
-        raise DataError(f"The file {path!r} has changed while it was read: it has more rows. Fit again.")
-
-
-def _raw_batches(path: str, names: list[str], rows: int) -> Iterator[Any]:
-    import pyarrow as pa
-
-    try:
-        for batch in _opened(path).iter_batches(rows, columns=names):
-            yield pa.Table.from_batches([batch])
-    except (OSError, ValueError) as error:
-        raise error if isinstance(error, DataError) else _unreadable(path, error) from error
-
-
-def _unreadable(path: str, error: Exception) -> DataError:
-    said = str(error).strip().rstrip(".").splitlines()[0]
-    return DataError(
-        f"The file {path!r} cannot be read as Parquet ({said}). It may be truncated or still be written: write it "
-        "again, or leave it out of the files given to gi.parquet."
-    )
-
-
-# types ---------------------------------------------------------------------------------------------------------------
-
-
-def _common_type(name: str, schemas: dict[str, Any]) -> Any:
-    """The type of a column, which must be the same in all files; a file in which all is missing may have none."""
-    import pyarrow as pa
-
-    found: dict[str, Any] = {}
-    for path, schema in schemas.items():
-        if schema.get_field_index(name) < 0:
-            known = sum(other.get_field_index(name) >= 0 for other in schemas.values())
-            raise DataError(
-                f"The file {path!r} has no column {name!r}, which {known} of the {len(schemas)} files have. "
-                "Write the column to it, or leave the file out of those given to gi.parquet."
-            )
-        kind = schema.field(name).type
-        if not pa.types.is_null(kind):
-            found.setdefault(_spelled(kind), (kind, path))
-    if len(found) > 1:
-        (first, (_, at)), (second, (_, where)) = list(found.items())[:2]
-        raise DataError(
-            f"{name} is {first} in {at!r} and {second} in {where!r}; a column has one type. Write the files with the "
-            "same type."
-        )
-    return next((kind for kind, _ in found.values()), pa.float64())
-
-
-def _spelled(kind: Any) -> str:
-    """A type as said in messages; two spellings of text are the same, and so are categories with wider codes."""
-    if _is_categorical(kind):
-        return f"{'ordered ' if kind.ordered else ''}categories of {_spelled(kind.value_type)}"
-    return "text" if _is_text(kind) else str(kind)
-
-
-def _is_categorical(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_dictionary(kind))
-
-
-def _is_coded(kind: Any) -> bool:
-    return _is_categorical(kind) or _is_text(kind)
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
-
-
-# columns -------------------------------------------------------------------------------------------------------------
-
-
-def _columns(table: Any, types: dict[str, Any], labels: set[str]) -> Columns:
-    """A table of one chunk as columns."""
-    import pyarrow as pa
-
-    coded = [name for name, kind in types.items() if _is_coded(kind)]
-    plain = [name for name in types if name not in coded]
-    arrays = {name: _of_type(table.column(name).chunk(0), types[name]) for name in types}
-    data: dict[str, Column] = {name: _factor(arrays[name]) for name in coded}
-    ready = [name for name in plain if _is_array(arrays[name])]
-    data |= {name: arrays[name].to_numpy(zero_copy_only=False) for name in ready}
-    others = [name for name in plain if name not in data]
-    if others:
-        rest = pa.table({name: arrays[name] for name in others})
-        data |= frames.take(rest, [name for name in others if name not in labels], labels & set(others)).data
-    return Columns(data, None, len(table))
-
-
-def _is_array(array: Any) -> bool:
-    """Whether a column is a NumPy array as it is: numbers or bools, none missing."""
-    import pyarrow as pa
-
-    kind = array.type
-    known = pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind)
-    return array.null_count == 0 and bool(known or pa.types.is_boolean(kind))
-
-
-def _of_type(array: Any, kind: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.nulls(len(array), kind) if pa.types.is_null(array.type) else array
-
-
-def _factor(array: Any) -> Factor:
-    """Text or categories as codes, in the order in which the levels come."""
-    coded = array if _is_categorical(array.type) else array.dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return Factor(codes, tuple(coded.dictionary.to_pylist()), bool(coded.type.ordered))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from os import PathLike
 from typing import Any
 
@@ -12,6 +13,7 @@ from glminfer.data.design import Design
 from glminfer.data.later import chunks
 from glminfer.data.pieces import in_pieces
 from glminfer.data.rows_parquet import Parquet, write
+from glminfer.errors import DataError
 
 Answer = pd.Series | pd.DataFrame
 _NULLABLE = {str: "string", bool: "boolean", int: "Int64", float: "Float64"}
@@ -25,6 +27,10 @@ def answered(
     if to is None and table is None:
         return ask(data)
     answers: Iterator[Any] = map(ask, iter([data]) if table is None else chunks(design, table))
+    first = next(answers, None)
+    if first is None:
+        raise DataError("The data have no rows, so there is nothing to predict.")
+    answers = chain([first], answers)
     if to is None:
         joined: Answer = pd.concat(list(answers), ignore_index=True)
         return joined

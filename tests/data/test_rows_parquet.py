@@ -11,16 +11,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from engines import parquet, rows
 
 import glminfer as gi
 from glminfer.data import stored
-from glminfer.data.stored import Stored, Writer
+from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
 from glminfer.numerics import kernels
 
 
@@ -239,6 +244,44 @@ def test_stored_arrays(shape: tuple[int, ...]) -> None:
     assert not found.rows(slice(0, 2)).flags.writeable or not shape[0] or 0 in shape
 
 
+@pytest.mark.parametrize("changes", [(), (0,), (3,), (0, 3, 9), (9,)])
+def test_a_column_that_does_not_change_is_not_stored(changes: tuple[int, ...]) -> None:
+    values = np.ones((10, 1))
+    values[list(changes)] = 2.0
+    writer = FieldWriter(None)
+    for part in np.split(values, [0, 3, 3, 8]):
+        writer.append(part)
+    found = writer.stored()
+    assert isinstance(found, Stored if changes else Constant)
+    np.testing.assert_array_equal(found.whole(), values)
+    for where in (slice(0, 2), slice(2, 20), slice(4, 4)):
+        np.testing.assert_array_equal(found.rows(where), values[where])
+
+
+def test_a_file_that_changes_while_it_is_read(folder: Path) -> None:
+    data = gi.parquet(folder)
+    changed(folder, 1, lambda frame: frame[:50])
+    with pytest.raises(gi.DataError, match=r"part-1\.parquet' has changed while it was read: it has fewer rows"):
+        gi.logit("y ~ x", data)
+    changed(folder, 1, lambda frame: pd.concat([frame] * 3))
+    with pytest.raises(gi.DataError, match=r"part-1\.parquet' has changed while it was read: it has more rows"):
+        gi.logit("y ~ x", data)
+
+
+def test_columns_of_other_kinds(tmp_path: Path) -> None:
+    """Bytes, decimals, half precision and dates: as when read into memory by pyarrow."""
+    frame = rows(7)
+    table = pa.Table.from_pandas(frame[["y", "x"]], preserve_index=False)
+    table = table.append_column("code", pa.array([f"{g}".encode() for g in frame.g], pa.binary()))
+    table = table.append_column("price", pa.array([Decimal(f"{z:.2f}") for z in frame.z]))
+    table = table.append_column("half", pa.array(frame.o.to_numpy().astype(np.float16)))
+    table = table.append_column("day", pa.array([date(2024, 5, 1 + k) for k in frame.k]))
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=37)
+    data = replace(gi.parquet(tmp_path), piece_rows=50)
+    formula = "y ~ x + code + price + half + C(day)"
+    pd.testing.assert_frame_equal(gi.logit(formula, data).tidy(), gi.logit(formula, table).tidy())
+
+
 # predictions ----------------------------------------------------------------------------------------------------------
 
 QUESTIONS = [
@@ -278,6 +321,14 @@ def test_predictions_may_be_read_again(tmp_path: Path) -> None:
     found = fit.predict(to=tmp_path / "fitted.parquet")
     pd.testing.assert_series_equal(found.to_pandas().predicted_response, fit.predict(), check_index=False)
     assert fit.predict(frame, to=tmp_path / "frame.parquet").names == ("predicted_response",)
+
+
+def test_no_rows_to_predict(tmp_path: Path) -> None:
+    frame = rows(3)
+    fit = gi.logit("y ~ x", frame)
+    for options in ({}, {"to": tmp_path / "out.parquet"}):
+        with pytest.raises(gi.DataError, match="The data have no rows, so there is nothing to predict"):
+            fit.predict(parquet(frame[:0], (0,)), **options)
 
 
 def test_a_failed_prediction_leaves_no_file(tmp_path: Path) -> None:
