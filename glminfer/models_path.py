@@ -15,7 +15,7 @@ from glminfer.fit.caller import names_around, warn_of_limit
 from glminfer.fit.path import Penalised, coef_at, fit_path
 from glminfer.fit.path_arguments import N_LAMBDAS, checked_ratio, spacing
 from glminfer.fit.path_records import PathRecord
-from glminfer.inference import path_prediction
+from glminfer.inference import debiased, path_prediction
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_blas_thread
 from glminfer.report import path_summary, path_tables, plots_path
@@ -161,6 +161,7 @@ class Path(PathRecord):
     predict = path_prediction.predict
     plot = plots_path.plot_path
     coef_at = coef_at
+    debias = debiased.debias
 
     @property
     def formula(self) -> str:
