@@ -144,6 +144,8 @@ def everything(fits, names=None, but=()):
         fits.glance(),
         fits.lr_test(adjust=None),
         fits.score_test(adjust=None),
+        fits.score_test("a", "HC0", adjust=None),
+        fits.anova(adjust=None),
     ]
     key = fits.model
     kept = [table if names is None else table[table[key].isin(names)] for table in tables]
