@@ -199,3 +199,23 @@ def test_fifty_contributions_are_those_of_statsmodels(sessions, decoding):
         expected = 2 * (by_statsmodels(y, X).llf - by_statsmodels(y, X[:, :4]).llf)
         np.testing.assert_allclose(tables[k].statistic[name], expected, rtol=1e-7, atol=1e-8)
         assert tables[k].df[name] == 1
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5, 0.0])
+def test_every_penalty_of_a_path_of_a_thousand_neurons_is_at_its_optimum(sessions, l1_ratio):
+    found = max(sessions, key=lambda s: s.spikes.shape[1])
+    assert found.spikes.shape[1] > 1000
+    path = gi.logit_path("feedback == 1 ~ 1", found.trials, covariates=found.spikes, l1_ratio=l1_ratio)
+    assert len(path.lambdas) == 100
+    assert path.kkt.max() <= 1e-10
+    assert (np.diff(path.deviance) < 1e-9).all()
+    X, y = found.spikes.to_numpy(float), (found.trials["feedback"] == 1).to_numpy(float)
+    deviation = X.std(axis=0)
+    X, deviation = X[:, deviation > 0], deviation[deviation > 0]
+    Z = (X - X.mean(axis=0)) / deviation
+    for step in (1, 50, 99):  # the conditions, once more and by hand
+        lambda_ = path.lambdas[step]
+        b = path.solution.coef[step][found.spikes.to_numpy().std(axis=0) > 0] * deviation
+        score = (y - path.predict(lambda_=lambda_).to_numpy()) @ Z / len(y) - lambda_ * (1 - l1_ratio) * b
+        off = np.where(b != 0, score - lambda_ * l1_ratio * np.sign(b), np.abs(score).clip(lambda_ * l1_ratio))
+        assert np.abs(off - np.where(b != 0, 0, lambda_ * l1_ratio)).max() <= 1e-9

@@ -163,6 +163,29 @@ def test_every_lambda_is_optimal(name, l1_ratio):
         assert not found.coef[0].any()
 
 
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize("name", CASES)
+def test_every_lambda_of_the_reference_sets_is_optimal(name, l1_ratio):
+    X, y = sample_of(name)
+    factor = np.arange(X.shape[1]) % 3 / 2  # some without a penalty
+    for options in ({}, {"standardize": False}, {"factor": factor}, {"intercept": False}):
+        found = path(X, y, l1_ratio, **options)
+        assert found.kkt.max() <= 1e-10
+        assert np.all(np.diff(found.loglik) > -1e-9 * np.abs(found.loglik[0]))
+        if set(options) <= {"standardize"}:
+            assert violation(found, X, y, l1_ratio, **options) <= 1e-9
+
+
+def test_twenty_thousand_columns():
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((100, 20_000))
+    y = events(rng, 3 * X[:, :10].sum(axis=1))
+    for l1_ratio in (1.0, 0.5):
+        found = path(X, y, l1_ratio)
+        assert found.kkt.max() <= 1e-10
+        assert violation(found, X, y, l1_ratio) <= 1e-9
+
+
 @pytest.mark.parametrize("name", ["wide", "counts", "scales"])
 def test_every_lambda_is_optimal_on_raw_columns(name):
     X, y = DESIGNS[name]
