@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glminfer.numerics import active_set
+from glminfer.numerics import active_set, step_costs
 from glminfer.numerics.active_set import Subproblem
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.known_scores import KnownScores
 from glminfer.numerics.newton import Control
 from glminfer.numerics.standardised import Indices, Standardised
 from glminfer.numerics.working_set import Outcome, Point, WorkingSet, empty_set
@@ -60,7 +61,7 @@ class Solved:
     u : (k,)
         Their coefficients.
     score : (q,)
-        Gradient of the mean log-likelihood for every column.
+        Gradient of the mean log-likelihood for every column; of those far within their limits to a few digits.
     loglik : float
         Mean log-likelihood.
     kkt : float
@@ -87,6 +88,7 @@ class Walk:
     problem: Problem
     work: WorkingSet
     point: Point
+    known: KnownScores
     null: float = 0.0
     rate: float = _FRESH
     stale: bool = True
@@ -100,7 +102,8 @@ def start(problem: Problem) -> Walk:
     """The model of the constant and the columns without a penalty."""
     outcome = problem.outcome
     work = empty_set(problem.source, outcome, outcome.weights / 4)
-    walk = Walk(problem, work, work.evaluate(np.empty(0)))
+    known = KnownScores(problem.source, np.sqrt(outcome.weights))
+    walk = Walk(problem, work, work.evaluate(np.empty(0)), known)
     tol = problem.control.tol
     if problem.source.intercept:
         _admit(walk, np.array([problem.source.q - 1]))
@@ -111,7 +114,7 @@ def start(problem: Problem) -> Walk:
     if free.size:
         _admit(walk, free)
         _settle(walk, 0.0, tol)
-    score = problem.source.products(walk.point.residual)
+    score = walk.known.every(walk.point.residual)
     top = _first_to_enter(problem, score) or np.inf
     walk.passed = [Solved(top, work.at.copy(), walk.point.u, score, walk.null, 0.0, True, 0)]
     return walk
@@ -163,7 +166,8 @@ def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
     _foresee(walk, lambda_)
     steps = _settle(walk, lambda_, tol)
     while True:
-        score = _every_score(walk)
+        score = walk.known.beyond(walk.point.residual, lambda_ * problem.l1, ~work.inside)
+        score[work.at] = walk.point.score
         over = np.where(work.inside, 0.0, np.abs(score) - lambda_ * problem.l1)
         new = np.flatnonzero(over > tol)
         if not new.size or steps >= problem.control.limit(_STEPS):
@@ -180,15 +184,14 @@ def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
 def loglik(walk: Walk) -> float:
     """Mean log-likelihood at the point."""
     outcome, eta = walk.problem.outcome, walk.point.eta
-    return float(outcome.weights @ (outcome.y * eta - np.maximum(eta, 0.0) - np.log1p(np.exp(-np.abs(eta)))))
+    return float(outcome.weights @ _gain(outcome.y, eta))
 
 
-def _every_score(walk: Walk) -> Array:
-    if walk.work.inside.all():
-        score = np.empty(walk.problem.source.q)
-        score[walk.work.at] = walk.point.score
-        return score
-    return walk.problem.source.products(walk.point.residual)
+def _gain(y: Array, eta: Array) -> Array:
+    """Log-likelihood of each row."""
+    return np.asarray(
+        y * eta - np.maximum(eta, 0.0) - np.log(1.0 + np.exp(-np.abs(eta)))
+    )  # log1p is several times slower
 
 
 def _admit(walk: Walk, new: Indices) -> None:
@@ -234,7 +237,9 @@ def _settle(walk: Walk, lambda_: float, tol: float) -> int:
 def _step(walk: Walk, l1: Array, l2: Array) -> Point:
     """The minimum of the quadratic model around the point."""
     model = Subproblem(walk.work, walk.point.u, -walk.point.score, l1, l2)
-    return walk.work.evaluate(active_set.solve(model))
+    trial = walk.work.evaluate(active_set.solve(model))
+    _learn(walk, walk.point, trial)
+    return trial
 
 
 def _refresh(walk: Walk) -> None:
@@ -243,12 +248,17 @@ def _refresh(walk: Walk) -> None:
 
 
 def _pays(walk: Walk, worst: float, tol: float) -> bool:
-    """Whether a new curvature costs less than the steps it saves, by the time (ns) such operations take."""
+    """Whether a new curvature costs less than the steps it saves."""
     n, k = len(walk.work.Z), walk.work.k
-    evaluation = n * (0.5 * k + 25.0) + 6e4
-    curvature = n * (0.03 * k * k + k) + 0.02 * k**3 + 3e4
-    steps = np.log(worst / tol) / -np.log(min(walk.rate, 0.9))
-    return bool((steps - 2.0) * evaluation > curvature)
+    saved = step_costs.steps_to(worst, tol, walk.rate) - 2.0
+    return saved * step_costs.evaluation(n, k) > step_costs.curvature(n, k)
+
+
+def _learn(walk: Walk, before: Point, after: Point) -> None:
+    """Let the curvature explain the change of the score between two points, where that saves passes over the rows."""
+    n, k = len(walk.work.Z), walk.work.k
+    if step_costs.evaluation(n, k) > step_costs.learning(k):
+        walk.work.learn(after.u - before.u, before.score - after.score)
 
 
 def _searched(walk: Walk, trial: Point, l1: Array, l2: Array) -> Point:
@@ -263,8 +273,7 @@ def _searched(walk: Walk, trial: Point, l1: Array, l2: Array) -> Point:
 
 def _objective(walk: Walk, point: Point, l1: Array, l2: Array) -> float:
     outcome, eta = walk.problem.outcome, point.eta
-    gain = outcome.y * eta - np.maximum(eta, 0.0) - np.log1p(np.exp(-np.abs(eta)))
-    return float(l1 @ np.abs(point.u) + 0.5 * (l2 @ point.u**2) - outcome.weights @ gain)
+    return float(l1 @ np.abs(point.u) + 0.5 * (l2 @ point.u**2) - outcome.weights @ _gain(outcome.y, eta))
 
 
 # what the λ before tell about the next -------------------------------------------------------------------------------
@@ -280,7 +289,8 @@ def _foresee(walk: Walk, lambda_: float) -> None:
     if new.size:
         _admit(walk, new)
     u = _extrapolated(walk.passed, lambda_, work.k)
-    walk.point = work.evaluate(_along_tangent(walk, lambda_) if u is None else u)
+    before, walk.point = walk.point, work.evaluate(_along_tangent(walk, lambda_) if u is None else u)
+    _learn(walk, before, walk.point)
 
 
 def _expected_scores(walk: Walk, lambda_: float) -> Array:

@@ -37,6 +37,8 @@ class Standardised:
     inverse : (p,)
         One over the weighted standard deviation (divisor: the total weight); zero for columns that do not vary.
     intercept : bool
+    lengths : (q,)
+        Roots of the weighted mean squares of the columns made: 1 where they are centred.
     """
 
     X: Array
@@ -44,6 +46,7 @@ class Standardised:
     means: Array
     inverse: Array
     intercept: bool
+    lengths: Array
 
     @property
     def q(self) -> int:
@@ -96,7 +99,9 @@ def standardised(X: Array, weights: Array, intercept: bool) -> Standardised:
     varies = deviation > _CONSTANT * np.hypot(means, deviation)
     inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies)
     kept = slice(None) if len(rows) == len(weights) else rows
-    return Standardised(X, kept, means if intercept else np.zeros_like(means), inverse, intercept)
+    if intercept:
+        return Standardised(X, kept, means, inverse, True, np.append(np.where(varies, 1.0, 0.0), 1.0))
+    return Standardised(X, kept, np.zeros_like(means), inverse, False, np.hypot(means, deviation) * inverse)
 
 
 def centred(X: Array, weights: Array) -> tuple[Array, Array]:

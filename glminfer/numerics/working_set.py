@@ -6,7 +6,7 @@ steps and never accuracy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import scipy
@@ -17,6 +17,9 @@ from glminfer.numerics.families import logit_parts
 from glminfer.numerics.standardised import Indices, Standardised
 
 _PROXIMAL = (1e-10, 1e-7, 1e-4, 1e-1)  # relative weight of staying where one is: dependent columns have a step too
+_KNOWN = 1e-2  # a change that the curvature explains up to this part of it teaches nothing
+_FLAT = 1e-8  # nor does a step along which the score hardly changes
+_NOISE = 1e-11  # nor a change that rounding could make
 _TILE = 1 << 18  # numbers of the working columns that are passed over at a time: they stay in the cache
 
 
@@ -37,15 +40,42 @@ class Point:
     ----------
     u, score : (k,)
         Coefficients, and the gradient of the mean log-likelihood.
-    eta, residual, curvature : (n,)
-        Linear predictor; weighted residual w (y - μ); weight w μ (1 - μ) of the rows.
+    eta, residual : (n,)
+        Linear predictor, and weighted residual w (y - μ).
     """
 
     u: Array
     score: Array
     eta: Array
     residual: Array
-    curvature: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Cholesky factor L (a, a) of H_AA + diag l2, where ``more`` of it was added to the diagonal of H."""
+
+    active: Indices
+    l2: Array
+    more: float
+    L: Array
+
+    def shared(self, active: Indices, l2: Array) -> int:
+        """How many of the first columns are those of another face, in the same order."""
+        m = min(len(active), len(self.active))
+        differ = (active[:m] != self.active[:m]) | (l2[:m] != self.l2[:m])
+        return int(differ.argmax()) if differ.any() else m
+
+
+def _extended(L: Array, rows: Array) -> Array | None:
+    """A Cholesky factor with more rows of the matrix, (m, j + m); None if they depend on the first j."""
+    j, k = len(L), rows.shape[1]
+    left = scipy.linalg.blas.dtrsm(1.0, L, rows[:, :j].T, lower=1)
+    corner, info = scipy.linalg.lapack.dpotrf(rows[:, j:] - left.T @ left, lower=1, clean=1)
+    if info:
+        return None
+    whole = np.zeros((k, k), order="F")
+    whole[:j, :j], whole[j:, :j], whole[j:, j:] = L, left.T, corner
+    return whole
 
 
 @dataclass(slots=True)
@@ -77,7 +107,7 @@ class WorkingSet:
     inside: NDArray[np.bool_]
     Z: Array
     H: Array
-    factored: dict[bytes, Array] = field(default_factory=dict)
+    factored: Factor | None = None
 
     @property
     def at(self) -> Indices:
@@ -95,7 +125,6 @@ class WorkingSet:
         cross = (self.Z[:, first:k] * self.S[:, None]).T @ self.Z[:, :k]
         self.H[first:k, :k] = cross
         self.H[:k, first:k] = cross.T
-        self.factored.clear()
 
     def _reserve(self, k: int) -> None:
         """Make room for k columns."""
@@ -117,61 +146,86 @@ class WorkingSet:
     def evaluate(self, u: Array) -> Point:
         """The point of these coefficients, in one pass over the working columns."""
         y, weights, offset = self.outcome.y, self.outcome.weights, self.outcome.offset
-        etas, residual, curvature = np.empty((3, len(y)))
+        etas, residual = np.empty((2, len(y)))
         score = np.zeros(self.k)
         for rows in self.blocks():
             Z, w = self.Z[rows, : self.k], weights[rows]
             eta = Z @ u
             eta += offset[rows]
+            etas[rows] = eta
             _, large, small = logit_parts(eta)
             r = w * (y[rows] - np.where(eta >= 0, large, small))
+            residual[rows] = r
             score += r @ Z
-            etas[rows], residual[rows], curvature[rows] = eta, r, w * (large * small)
-        return Point(u, score, etas, residual, curvature)
+        return Point(u, score, etas, residual)
 
     def widened(self, point: Point) -> Point:
         """The same point, with zeros for columns taken in since."""
         more = self.Z[:, len(point.u) : self.k]
         u, score = np.append(point.u, np.zeros(more.shape[1])), np.append(point.score, point.residual @ more)
-        return Point(u, score, point.eta, point.residual, point.curvature)
+        return Point(u, score, point.eta, point.residual)
 
     def refresh(self, point: Point) -> None:
         """The curvature at a point."""
-        k, root = self.k, np.sqrt(point.curvature)
+        _, large, small = logit_parts(point.eta)
+        k, S = self.k, self.outcome.weights * (large * small)
+        root = np.sqrt(S)
         H = np.zeros((k, k), order="F")
         for rows in self.blocks():
             H = scipy.linalg.blas.dsyrk(
                 1.0, self.Z[rows, :k] * root[rows, None], beta=1.0, c=H, trans=1, lower=1, overwrite_c=1
             )
         self.H[:k, :k] = H + np.tril(H, -1).T
-        self.S = point.curvature
-        self.factored.clear()
+        self.S = S
+        self.factored = None
+
+    def learn(self, step: Array, change: Array) -> None:
+        """Make the curvature explain the change of the score over a step: BFGS, as after (64)."""
+        H = self.H[: self.k, : self.k]
+        expected = H @ step
+        before, now = float(step @ expected), float(step @ change)
+        off = np.abs(change - expected).max(initial=0.0)
+        if off <= _KNOWN * np.abs(change).max(initial=0.0) or not now > _FLAT * before > 0 or off < _NOISE:
+            return
+        H -= np.outer(expected, expected / before)
+        H += np.outer(change, change / now)
+        self.factored = None
 
     def solve(self, active: Indices, l2: Array, b: Array) -> Array:
         """(H_AA + diag l2)⁻¹ b; the factor is kept for the next step on the same face."""
         if not active.size:
             return b.copy()
-        key = active.tobytes() + l2.tobytes()
-        if key not in self.factored:
-            self.factored = {key: self._factor(active, l2)}
-        return np.asarray(scipy.linalg.lapack.dpotrs(self.factored[key], b, lower=1)[0])
+        known = self.factored
+        if known is None or not (np.array_equal(known.active, active) and np.array_equal(known.l2, l2)):
+            self.factored = known = self._factor(active, l2)
+        half = scipy.linalg.blas.dtrsv(known.L, b, lower=1)
+        return np.asarray(scipy.linalg.blas.dtrsv(known.L, half, lower=1, trans=1))  # faster than potrs for one vector
 
-    def _factor(self, active: Indices, l2: Array) -> Array:
+    def _factor(self, active: Indices, l2: Array) -> Factor:
         """Cholesky factor of H_AA + diag l2, with a little more on the diagonal so that dependent columns have one."""
-        H = self.H[: self.k, : self.k]
-        A = np.asfortranarray(H if len(active) == self.k else H[active[:, None], active])
-        own = np.diagonal(A).copy()
+        known = self.factored
+        shared = known.shared(active, l2) if known is not None else 0
+        if known is not None and 2 * shared > len(active):
+            L = _extended(known.L[:shared, :shared], self._damped(active[shared:], active, l2[shared:], known.more))
+            if L is not None:
+                return Factor(active, l2, known.more, L)
         for more in _PROXIMAL:
-            np.einsum("ii->i", A)[:] = own * (1 + more) + l2 + np.finfo(float).tiny
-            L, info = scipy.linalg.lapack.dpotrf(A, lower=1, clean=0)
+            L, info = scipy.linalg.lapack.dpotrf(self._damped(active, active, l2, more).T, lower=1, clean=0)
             if info == 0:
                 break
-        return np.asarray(L)
+        return Factor(active, l2, more, np.asarray(L))
+
+    def _damped(self, some: Indices, active: Indices, l2: Array, more: float) -> Array:
+        """The last rows of H_AA + diag l2, (some, active), with ``more`` of their own on the diagonal."""
+        A = self.H.take(some, axis=0).take(active, axis=1)  # faster than an index of both
+        last = np.einsum("ii->i", A[:, len(active) - len(some) :])
+        last *= 1 + more
+        last += l2 + np.finfo(float).tiny
+        return A
 
     def times(self, d: Array) -> Array:
         """H d."""
-        at = np.flatnonzero(d)
-        return np.asarray(self.H[: self.k, at] @ d[at])
+        return np.asarray(self.H[: self.k, : self.k] @ d)
 
 
 def empty_set(source: Standardised, outcome: Outcome, curvature: Array) -> WorkingSet:
