@@ -214,7 +214,7 @@ def mouse_tables(rates: pd.DataFrame) -> Iterable[tuple[str, pd.DataFrame]]:
 
 PARTS = {
     "drift": (drift_settings, drift_tables, 250),
-    "neurons": (neuron_settings, neuron_tables, 40),
+    "neurons": (neuron_settings, neuron_tables, 100),
     "mice": (mouse_settings, mouse_tables, 400),
 }
 
