@@ -56,18 +56,28 @@ def formula(p: int) -> str:
     return "y ~ " + " + ".join(f"x{j}" for j in range(p))
 
 
-def fit(folder: str, p: int) -> None:
-    """Fit and print what it took; run in a process of its own."""
+def fit(how: str, folder: str, p: int) -> None:
+    """Fit to files or to a frame read from them, and print what it took; run in a process of its own."""
     import glminfer as gi
 
     gi.logit("y ~ x", {"y": [0, 1, 0, 1], "x": [0, 0, 1, 1]}).tidy()  # imports do not count
     before, begin = resident("VmRSS"), taken()
-    found = gi.logit(formula(p), gi.parquet(folder, scratch=str(Path(folder).parent)))
+    files = how == "files"
+    data = gi.parquet(folder, scratch=str(Path(folder).parent)) if files else pd.read_parquet(folder)
+    found = gi.logit(formula(p), data)
     found.tidy()
     wall, processors = taken() - begin
-    print(f"fitted {found.nobs:,} rows in {wall:.2f} s ({processors:.2f} s of the processors), {found.n_iter} steps")
-    print(f"resident before {before:.0f} MB, at the peak {resident('VmHWM'):.0f} MB")
+    print(f"{how}: {found.nobs:,} rows in {wall:.2f} s ({processors:.2f} s of the processors), {found.n_iter} steps")
+    print(f"{how}: resident before {before:.0f} MB, at the peak {resident('VmHWM'):.0f} MB")
     print(f"SECONDS {wall} {processors}")
+
+
+def apart(how: str, folder: Path, p: int) -> np.ndarray:
+    """Seconds on the wall and of the processors of a fit in a process of its own."""
+    command = [sys.executable, __file__, how, str(folder), str(p)]
+    told, seconds = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("SECONDS")
+    print(told, end="")
+    return np.array(list(map(float, seconds.split())))
 
 
 def agreement(folder: Path, p: int) -> float:
@@ -90,19 +100,18 @@ def main(n: int, p: int, where: str | None) -> None:
         files = len(list(data.iterdir()))
         print(f"{n:,} rows × {p} columns in {files} files, {size:,.0f} MB")
         print(f"read 3 times: {three[0]:.2f} s ({three[1]:.2f} s)")
-        command = [sys.executable, __file__, "fit", str(data), str(p)]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        print(out.split("SECONDS")[0], end="")
-        ratios = np.array(list(map(float, out.split()[-2:]))) / three
-        print(f"ratio to reading three times: {ratios[0]:.2f} on the wall, {ratios[1]:.2f} of processor time")
+        fitted, memory = (apart(how, data, p) for how in ("files", "memory"))
+        for what, other in (("reading three times", three), ("reading and fitting in memory", memory)):
+            wall, processors = fitted / other
+            print(f"ratio to {what}: {wall:.2f} on the wall, {processors:.2f} of processor time")
         print(f"coefficients differ from those in memory (first file) by {agreement(data, p):.1e} standard errors")
     finally:
         shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["fit"]:
-        fit(sys.argv[2], int(sys.argv[3]))
+    if sys.argv[1:2] in (["files"], ["memory"]):
+        fit(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     else:
         n, p, *rest = [*sys.argv[1:], *["2000000", "12"][len(sys.argv) - 1 :]]
         main(int(n), int(p), rest[0] if rest else None)
