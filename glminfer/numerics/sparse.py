@@ -20,8 +20,8 @@ from glminfer.numerics.ridge import Ridge, check_strength, check_switch
 
 _EVIDENCE = (
     "A coefficient that is not zero is no evidence of an effect: the penalty selects, shrinks, and lets one of several "
-    "correlated columns stand for all. Honest ways to evidence: gi.stability, what is selected again and again; "
-    "gi.split_test, p-values from rows that did not select."
+    "correlated columns stand for all. Honest ways to evidence: path.debias of a gi.logit_path, estimates with "
+    "intervals; gi.stability, what is selected again and again; gi.split_test, p-values from rows that did not select."
 )
 
 

@@ -226,6 +226,8 @@ def test_tables_have_estimates_and_nothing_else() -> None:
     assert "p_value" not in text
     shown = [line.split()[0] for line in text.splitlines() if line.startswith(("x", "z ", "g["))]
     assert shown == [name for name in fit.columns[1:] if fit.coef[name] != 0]
+    assert "path.debias of a gi.logit_path, " in fit.notes[-1]
+    assert callable(gi.Path.debias)
     for way in ("stability", "split_test"):
         assert f"gi.{way}, " in fit.notes[-1]
         assert callable(getattr(gi, way))
