@@ -130,7 +130,8 @@ def design(X: Array, curvature: Array, rows: float, free: Mask, intercept: bool)
     if A.shape[0] > A.shape[1]:
         A = np.asarray(np.linalg.qr(A, mode="r"))
     p = A.shape[1]
-    unit = Standardised(np.asfortranarray(A), slice(None), np.zeros(p), np.where(columns.inverse > 0, 1.0, 0.0), False)
+    varies, lengths = np.where(columns.inverse > 0, 1.0, 0.0), np.linalg.norm(A, axis=0)
+    unit = Standardised(np.asfortranarray(A), slice(None), np.zeros(p), varies, False, lengths)
     return Design(unit, columns, curvature, rows, free)
 
 
