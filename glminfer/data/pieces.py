@@ -45,7 +45,7 @@ class InPieces(Protocol):
 def in_pieces(data: Any) -> InPieces | None:
     """The data as a table in pieces, or None if they are a frame in memory."""
     kind = type(data)
-    if kind.__module__.partition(".")[0] == "dask":
+    if kind.__module__.partition(".")[0] == "dask" and hasattr(data, "columns"):
         from glminfer.data.rows_dask import DaskTable
 
         return DaskTable(data)

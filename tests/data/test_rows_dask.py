@@ -122,6 +122,19 @@ def test_errors_are_those_of_rows_in_memory(formula: str, options: dict) -> None
     assert str(found.value) == str(memory.value)
 
 
+def test_other_collections_are_no_tables() -> None:
+    from dask import array
+
+    with pytest.raises(gi.DataError, match="which has no named columns"):
+        gi.logit("y ~ x", array.ones((3, 2)))
+
+
+def test_a_column_of_the_frame_as_weights() -> None:
+    frame = rows(4)
+    data = partitioned(frame, [60])
+    agree(gi.logit("y ~ x", data, weights=data.w), gi.logit("y ~ x", frame, weights=frame.w))
+
+
 def test_predictions(tmp_path: Any) -> None:
     frame = rows(3)
     data = partitioned(frame, [60, 60, 130])
