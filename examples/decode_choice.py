@@ -113,6 +113,11 @@ print(f"{stable}\n")
 tested = gi.split_test(f"{outcome} ~ 1", trials, covariates=neurons, n_splits=20, seed=0)
 print(tested.sort_values("p_value", kind="stable").head(6).to_string(index=False), end="\n\n")
 
+# How large is the effect of a neuron given all others? Of neurons named in advance: here ten of the first hundred.
+named = list(neurons.columns[:100:10])
+sizes = path.debias(named, seed=0)
+print(sizes[["term", "estimate", "conf_low", "conf_high", "p_adjusted"]].round(4).to_string(index=False))
+
 
 # 7. Pictures ----------------------------------------------------------------------------------------------------------
 
