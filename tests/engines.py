@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -15,10 +17,13 @@ import pandas as pd
 
 import glminfer as gi
 
+_FOLDER = tempfile.mkdtemp(prefix="engines-")
+atexit.register(shutil.rmtree, _FOLDER)
+
 
 def parquet(frame: pd.DataFrame, cuts: Sequence[int] = (), piece_rows: int = 1 << 18) -> Any:
     """The frame in Parquet files cut at the given rows, read at most so many rows at a time."""
-    folder = Path(tempfile.mkdtemp(prefix="engines-"))
+    folder = Path(tempfile.mkdtemp(dir=_FOLDER))
     edges = [0, *sorted(cuts), len(frame)]
     for k, (start, stop) in enumerate(itertools.pairwise(edges)):
         frame.iloc[start:stop].to_parquet(folder / f"part-{k:03}.parquet")
