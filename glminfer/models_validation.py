@@ -209,8 +209,8 @@ def nested_cross_validate(
 
     Notes
     -----
-    Cost: outer × (inner + 1) × repeats paths. The standard error allows for the rows that the fits share (73); it is an
-    approximation, no unbiased one exists (Bengio & Grandvalet 2004).
+    Cost: outer × (inner + 1) × repeats paths. The standard error allows for the rows that the fits share and is no
+    less than that of independent rows (73); it is an approximation, no unbiased one exists (Bengio & Grandvalet 2004).
 
     References
     ----------

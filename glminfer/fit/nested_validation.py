@@ -12,6 +12,7 @@ from glminfer.fit.folds import Dealer, Folds, refuse_one_class
 from glminfer.fit.held_out import all_of, curve, judged, mean_and_error
 from glminfer.fit.recipe import Recipe
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.influence import sampling_variance
 from glminfer.numerics.losses import Measure
 
 
@@ -45,6 +46,8 @@ class OuterFold:
         The measure of the fit, and of the constant alone.
     eta : (k,)
         Linear predictors of the rows held out.
+    sampling : float
+        Variance of the score over samples of independent rows.
     """
 
     repeat: int
@@ -57,6 +60,7 @@ class OuterFold:
     score: float
     null: float
     eta: Array
+    sampling: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def outer_fold(recipe: Recipe, task: Task, choice: Choice, measure: Measure) -> 
     solution = training.path(lambdas[: step + 1])
     eta = training.linear(solution, held)[:, -1:]
     y, weights, constant = recipe.y[held], recipe.weights[held], training.constant() + recipe.offset[held]
+    score = float(measure.of(eta, y, weights)[0])
     return OuterFold(
         repeat=task.repeat,
         fold=task.folds.names[task.code],
@@ -98,9 +103,10 @@ def outer_fold(recipe: Recipe, task: Task, choice: Choice, measure: Measure) -> 
         weight=float(weights.sum()),
         lambda_=float(lambdas[step]),
         n_nonzero=int(np.count_nonzero(solution.coef[-1])),
-        score=float(measure.of(eta, y, weights)[0]),
+        score=score,
         null=float(measure.of(constant[:, None], y, weights)[0]),
         eta=eta[:, 0],
+        sampling=sampling_variance(measure.name, eta[:, 0], y, weights) if np.isfinite(score) else np.nan,
     )
 
 
@@ -125,7 +131,7 @@ class Spread:
     sd : float
         Standard deviation over folds.
     std_error : float
-        Of the mean, with what folds share allowed for (73).
+        Of the mean, with what folds share allowed for, and no less than that of independent rows (73).
     dof : int
         Folds with a value, less one.
     """
@@ -145,5 +151,12 @@ def spread(found: Sequence[OuterFold]) -> Spread:
     J = int(known.sum())
     variance = J * float(naive[0]) ** 2  # over folds, divisor J - 1
     shared = float(np.mean([len(f.rows) / f.n_train for f, k in zip(found, known, strict=True) if k]))
-    std_error = float(np.sqrt((1.0 / J + shared) * variance))  # (73)
-    return Spread(float(mean[0]), float(mean[1]), float(np.sqrt(variance)), std_error, J - 1)
+    squared = max((1.0 / J + shared) * variance, _sampling(found, weights, known))  # (73)
+    return Spread(float(mean[0]), float(mean[1]), float(np.sqrt(variance)), float(np.sqrt(squared)), J - 1)
+
+
+def _sampling(found: Sequence[OuterFold], weights: Array, known: NDArray[np.bool_]) -> float:
+    """Variance of the mean over samples of independent rows; repeats judge the same rows and do not lessen it."""
+    parts = np.array([f.sampling for f in found])[known]
+    repeats = len({f.repeat for f in found})
+    return float(repeats * (weights[known] ** 2 @ parts) / weights[known].sum() ** 2)

@@ -68,12 +68,19 @@ def auc(eta: Array, y: Array, weights: Array) -> Array:
     hits, misses = weights * y, weights * (1.0 - y)
     if hits.sum() == 0 or misses.sum() == 0:
         return np.full(eta.shape[1], np.nan)
+    return np.asarray(hits @ placements(eta, misses) / (hits.sum() * misses.sum()))
+
+
+def placements(eta: Array, weights: Array) -> Array:
+    """Weight of the rows below each row, ties counted half, (n, L)."""
     eta = np.clip(eta, -_INFINITE, _INFINITE)
     order = np.argsort(eta, axis=0, kind="stable")
     first, last = _runs(np.take_along_axis(eta, order, axis=0))
-    below = np.concatenate([np.zeros((1, eta.shape[1])), np.cumsum(misses[order], axis=0)])
+    below = np.concatenate([np.zeros((1, eta.shape[1])), np.cumsum(weights[order], axis=0)])
     lower, upper = np.take_along_axis(below, first, axis=0), np.take_along_axis(below, last, axis=0)
-    return np.asarray(np.einsum("ij,ij->j", hits[order], (lower + upper) / 2) / (hits.sum() * misses.sum()))
+    out = np.empty_like(lower)
+    np.put_along_axis(out, order, (lower + upper) / 2, axis=0)
+    return out
 
 
 def _runs(ordered: Array) -> tuple[Codes, Codes]:

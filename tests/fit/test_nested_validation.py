@@ -103,13 +103,34 @@ def test_given_penalties_are_kept(frame):
 def test_the_standard_error_is_that_of_repeated_k_fold_cross_validation():
     scores = [0.7, 0.8, 0.6, 0.9]
     folds = [
-        OuterFold(1, k, np.arange(20), 60, 20.0, 0.1, 3, score, 0.5, np.zeros(20)) for k, score in enumerate(scores)
+        OuterFold(1, k, np.arange(20), 60, 20.0, 0.1, 3, score, 0.5, np.zeros(20), sampling=0.01)
+        for k, score in enumerate(scores)
     ]
     found = spread(folds)
     assert found.mean == pytest.approx(0.75)
     assert found.sd == pytest.approx(np.std(scores, ddof=1))
     assert found.std_error == pytest.approx(np.sqrt((1 / 4 + 1 / 3) * np.var(scores, ddof=1)))
     assert found.dof == 3
+
+
+def test_the_standard_error_is_no_less_than_that_of_independent_rows():
+    """Folds that score alike do not make a score of 40 rows certain; nor do repeats, which bring no new rows."""
+    for repeats in (1, 3):
+        folds = [
+            OuterFold(r, k, np.arange(10), 30, 10.0, 0.1, 3, 0.7, 0.5, np.zeros(10), sampling=0.7 * 0.3 / 10)
+            for r in range(repeats)
+            for k in range(4)
+        ]
+        assert spread(folds).std_error == pytest.approx(np.sqrt(0.7 * 0.3 / 40))
+
+
+def test_the_accuracy_of_a_constant_is_as_sure_as_its_rows(frame):
+    """A path of the constant alone scores the same in all stratified folds."""
+    even = frame.assign(y=np.arange(len(frame)) % 2)
+    path = path_of(even, lambdas=[1e6], n_lambdas=100, lambda_min_ratio=None)
+    found = gi.nested_cross_validate(path, outer=5, inner=4, measure="accuracy").glance()
+    assert found.estimate[0] == pytest.approx(0.5)
+    assert found.std_error[0] == pytest.approx(np.sqrt(0.25 / len(frame)), rel=0.1)
 
 
 def test_null_data_are_predicted_at_chance_while_the_best_of_the_path_is_above():
