@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -280,7 +281,9 @@ def _narwhals(frame: Any) -> Any:
     import narwhals as nw
 
     try:
-        return nw.from_native(frame)
+        with warnings.catch_warnings():  # Dask frames are read by rows_dask; here only their names are asked for
+            warnings.filterwarnings("ignore", "Dask support is moving", FutureWarning)
+            return nw.from_native(frame)
     except TypeError:
         kind = f"an array of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise DataError(
