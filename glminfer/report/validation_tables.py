@@ -166,8 +166,9 @@ def nested_glance(cv: NestedRecord, *, level: float = 0.95) -> pd.DataFrame:
     -------
     DataFrame
         measure, estimate (mean over outer folds), std_error, which allows for the rows that fits to different folds
-        share and is no less than that of independent rows (73), conf_low, conf_high, fold_sd (standard deviation over folds), null (the constant alone in the same folds: for accuracy, the share of
-        the likelier outcome), n_folds, repeats, nobs.
+        share and is no less than that of independent rows (73), conf_low, conf_high, fold_sd (standard deviation
+        over folds), null (the constant alone in the same folds: for accuracy, the share of the likelier outcome),
+        n_folds, repeats, nobs.
 
     Examples
     --------
