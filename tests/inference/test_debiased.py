@@ -164,8 +164,8 @@ def test_counts_are_their_trials():
 
 def test_intervals_cover_in_a_small_study():
     covered, z = [], []
-    for seed in range(14):
-        X, y = sparse(150, 120, seed=100 + seed, slopes=(0.8, -0.8))
+    for seed in range(20):
+        X, y = sparse(150, 200, seed=100 + seed, slopes=(0.8, -0.8))
         table = path_of(X, y).debias(["x0", "x1", "x50", "x51", "x52", "x53"], lambda_=0.04)
         truth = np.array([0.8, -0.8, 0, 0, 0, 0])
         covered.append((table.conf_low <= truth) & (truth <= table.conf_high))

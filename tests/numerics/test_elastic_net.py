@@ -93,7 +93,8 @@ def test_glmnet_at_fixed_lambdas(name, k):
     )
     coef = expected["coef"].to_numpy()
     assert found.intercept == pytest.approx(coef[:, 0], rel=1e-7, abs=1e-7)
-    assert found.coef == pytest.approx(coef[:, 1:], rel=1e-7, abs=1e-7)
+    near = 1e-7 if (name, k) == ("titanic", 7) else 1e-8  # nearly collinear columns: optimal to 1e-10, 2.6e-8 apart
+    assert found.coef == pytest.approx(coef[:, 1:], rel=1e-7, abs=near)
     assert np.array_equal(found.coef != 0, coef[:, 1:] != 0)
     assert found.kkt.max() <= 1e-9
     assert 1 - found.loglik / found.null_loglik == pytest.approx(np.array(expected["dev_ratio"]), abs=1e-5)
