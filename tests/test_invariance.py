@@ -340,11 +340,11 @@ def test_solvers_agree_on_random_data(data: Numbers, solver: str) -> None:
 
 def test_the_subsample_a_large_fit_starts_from_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     """From 20,000 rows on Newton starts at the fit of a subsample; the estimate is that of a cold start."""
-    from glminfer.fit import single
+    from glminfer.fit import approach
 
     data = numbers(1, 25_000, 5, "logit")
     warm = fit_of(data)
-    monkeypatch.setattr(single, "_MANY_ROWS", 10**9)
+    monkeypatch.setattr(approach, "_MANY_ROWS", 10**9)
     cold = fit_of(data)
     assert cold.trace.loglik.iloc[0] < warm.trace.loglik.iloc[0]
     same(warm, cold)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from glminfer.data.design import Design, Sample
-from glminfer.data.rows import Rows
+from glminfer.data.rows import MemoryRows, Rows, in_memory
 from glminfer.errors import DataError, Status
 from glminfer.fit import separation
+from glminfer.fit.approach import approach, continued, subsample
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.records import FitRecord, Space
 from glminfer.fit.starts import constants, flat_start
@@ -27,8 +28,6 @@ from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
-_MANY_ROWS = 20_000  # from here on Newton starts from the fit of a subsample
-_FEWER = 16  # one row in so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,11 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     totals = Totals(*map(float, raw.sum(kernels.totals)))
     chosen, constant = family(method.link), sample.design.constant
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
-    basis = learn_basis(raw, len(sample.design.columns), constant) if posed is None else posed.basis
-    rows = in_basis(raw, basis)
+    few = subsample(raw) if posed is None else None
+    basis = learn_basis(raw, len(sample.design.columns), constant, few) if posed is None else posed.basis
+    rows, few = in_basis(raw, basis), None if few is None else in_memory(in_basis(few, basis))
     if posed is None:
-        summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals))
+        summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals), few)
     else:
         start = flat_start(rows, chosen) if totals.shifted else np.zeros(basis.rank)
         summit = _summit(rows, posed.maximise(rows, chosen, start[None], method.control))
@@ -138,9 +138,9 @@ def refuse_saturated(sample: Sample) -> None:
         )
 
 
-def climb(rows: Rows, fam: Family, method: Method, start: Array) -> Summit:
+def climb(rows: Rows, fam: Family, method: Method, start: Array, few: MemoryRows | None = None) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
-    scout = solve(rows, fam, _scouting(method), start)
+    scout = solve(rows, fam, _scouting(method), start, few)
     apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
     if apart is None:
         newton = method.solver == "newton"
@@ -171,8 +171,8 @@ def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals
     return start
 
 
-def solve(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
-    """Maximise the likelihood of one model by the method's solver."""
+def solve(rows: Rows, fam: Family, method: Method, start: Array, few: MemoryRows | None = None) -> Solution:
+    """Maximise the likelihood of one model by the method's solver; ``few`` is a subsample, where there is one."""
     objective = Likelihood(rows, fam)
     if method.solver != "newton":
         products = rows.sum(kernels.column_products)
@@ -181,7 +181,10 @@ def solve(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
         return first_order(method.solver, objective, start, method.control, first)
     if not fam.concave:
         return _best_of_starts(rows, fam, method, start)
-    return maximise(objective, _subsample_start(rows, fam, start)[None], method.control)
+    if method.control.max_iter is not None:  # every step counts
+        return maximise(objective, start[None], method.control)
+    near = approach(rows, fam, start, few)
+    return continued(near, maximise(objective, near.coef, method.control))
 
 
 def _unit_constant(rows: Rows) -> Array | None:
@@ -189,16 +192,6 @@ def _unit_constant(rows: Rows) -> Array | None:
     if not rows.width or rows.sum(kernels.count_ones) < rows.n:
         return None
     return np.asarray(np.eye(rows.width)[0])
-
-
-def _subsample_start(rows: Rows, fam: Family, start: Array) -> Array:
-    """The fit of an even subsample, itself started from a smaller one; the start given if that fails."""
-    if rows.n < max(_MANY_ROWS, 400 * rows.width):
-        return start
-    few = rows.every(_FEWER)
-    start = _subsample_start(few, fam, start)
-    found = maximise(Likelihood(few, fam), start[None], Control(tol=1e-2, max_iter=25))
-    return found.coef[0] if found.status[0] is Status.CONVERGED else start
 
 
 def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
@@ -216,8 +209,19 @@ def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
     expected = newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
         return False
+    if _certain(rows.sum(kernels.extent, solution.coef), fam, max(expected, 1e-14)):
+        return True
     bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
     return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
+
+
+def _certain(extent: kernels.Extent, fam: Family, decrement: float) -> bool:
+    """The certificate for all rows at once: none has a smaller residual than one at the ends would have (121)."""
+    ends = np.array([extent.eta, -extent.eta])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        odds = fam.survival(ends) / fam.mean(ends)
+        least = extent.weight * np.minimum(odds[0], 1.0 / odds[1])
+    return bool(least > 2 * decrement**2)
 
 
 def _expected(solution: Solution) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from glminfer.numerics.alike import blind, same_for_alike, sums_alike
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
-from glminfer.numerics.linalg import cubes, gram, quadratic_forms
+from glminfer.numerics.linalg import cubes, gram, quadratic_forms, rounded_gram
 
 Models = NDArray[np.intp] | None
+Product = Callable[[Array, Array], Array]
 
 
 def _of_models(block: Block, models: Models) -> tuple[Array, Array, Array]:
@@ -29,11 +31,21 @@ def _columns(values: Array, models: NDArray[np.intp]) -> Array:
 @sums_alike
 def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """Log-likelihood (3), score (5) and information (6) of the coefficients (m, p)."""
+    return _likelihood(block, coef, family, models, gram)
+
+
+@sums_alike
+def rounded_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
+    """The same with information and curvature in single precision: for steps that later ones correct."""
+    return _likelihood(block, coef, family, models, rounded_gram)
+
+
+def _likelihood(block: Block, coef: Array, family: Family, models: Models, product: Product) -> Terms:
     y, weights, offset = _of_models(block, models)
     with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
         loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
-        information = gram(block.X, weighted(weights, expected))
-        curvature = information if observed is expected else gram(block.X, weighted(weights, observed))
+        information = product(block.X, weighted(weights, expected))
+        curvature = information if observed is expected else product(block.X, weighted(weights, observed))
         return Terms(weighted_sum(weights, loglik), weighted(weights, score).T @ block.X, information, curvature)
 
 
@@ -67,6 +79,33 @@ def existence(block: Block, coef: Array, family: Family) -> Array:
     """Σ S/(w s²) over rows that could be separated: the certificate of a finite maximum, (m,) (16)."""
     candidate = ((block.y == 0.0) | (block.y == 1.0)) & (block.weights > 0)
     return np.asarray(np.where(candidate, _closeness(block, coef, family), 0.0).sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far rows of one model reach; adding two takes the farther ends.
+
+    Attributes
+    ----------
+    eta : float
+        Largest absolute linear predictor.
+    weight : float
+        Smallest positive weight.
+    """
+
+    eta: float
+    weight: float
+
+    def __add__(self, other: Extent) -> Extent:
+        return Extent(float(np.maximum(self.eta, other.eta)), min(self.weight, other.weight))
+
+
+@sums_alike
+def extent(block: Block, coef: Array) -> Extent:
+    """Largest absolute linear predictor and smallest positive weight of one model."""
+    weights = block.weights[:, 0]
+    least = np.min(weights, where=weights > 0, initial=np.inf)
+    return Extent(float(np.abs(block.eta(coef)).max(initial=0.0)), float(least))
 
 
 def _closeness(block: Block, coef: Array, family: Family) -> Array:
@@ -125,6 +164,13 @@ def _used_columns(block: Block) -> tuple[Array, Array]:
     used = block.weights.max(axis=1) > 0
     X = block.X if used.all() else block.X[used]
     return X, X if block.counts is None else X * (block.counts if len(X) == block.n else block.counts[used])
+
+
+@sums_alike
+def column_sums(block: Block) -> Array:
+    """Σ x and Σ x² over the rows of positive weight, (2, p)."""
+    X, counted = _used_columns(block)
+    return np.stack([np.ones(len(X)) @ counted, np.einsum("ij,ij->j", X, counted)])
 
 
 @sums_alike

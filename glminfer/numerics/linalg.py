@@ -63,6 +63,17 @@ def _gram_one(X: Array, weights: Array) -> Array:
     return symmetric(X.T @ (X * weights))
 
 
+def rounded_gram(X: Array, weights: Array) -> Array:
+    """``gram`` multiplied in single precision, where there is one model and no weight is negative."""
+    if weights.shape[1] > 1 or weights.min(initial=0.0) < 0.0:
+        return gram(X, weights)
+    root = X.astype(np.float32)
+    root *= np.sqrt(weights).astype(np.float32)
+    product = np.asarray(root.T @ root, dtype=float)
+    held = np.isfinite(product).all() and product.diagonal().min(initial=1.0) > 0  # too large or too small a column
+    return product[None] if held else gram(X, weights)
+
+
 @lru_cache(maxsize=64)
 def _pairs(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     first, second = np.triu_indices(p)

@@ -33,14 +33,23 @@ Models: TypeAlias = NDArray[np.intp] | None
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """The log-likelihood of rows under a family (3)."""
+    """The log-likelihood of rows under a family (3).
+
+    Attributes
+    ----------
+    rows : Summable
+    family : Family
+    kernel : callable
+        What is summed: ``kernels.rounded_likelihood`` has its curvature in single precision.
+    """
 
     rows: Summable
     family: Family
+    kernel: Callable[..., Terms] = kernels.likelihood
 
     def __call__(self, coef: Array, models: Models = None) -> Terms:
         """Terms at the coefficients (m, p)."""
-        terms: Terms = self.rows.sum(kernels.likelihood, coef, self.family, models)
+        terms: Terms = self.rows.sum(self.kernel, coef, self.family, models)
         return terms
 
     @property

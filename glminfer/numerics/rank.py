@@ -117,7 +117,7 @@ def _shifted_combination(block: Block, shift: Array, t: Array) -> Array:
     return kernels.combination(kernels.shifted(block, shift), t)
 
 
-def learn_basis(rows: Summable, p: int, constant: Array | None) -> Basis:
+def learn_basis(rows: Summable, p: int, constant: Array | None, few: Summable | None = None) -> Basis:
     """Decide which columns are estimable, in column order, and how to compute with them.
 
     Parameters
@@ -128,7 +128,11 @@ def learn_basis(rows: Summable, p: int, constant: Array | None) -> Basis:
         Number of columns.
     constant : (p,) or None
         A combination of columns that is 1 in every row, when the design has one.
+    few : Rows, optional
+        Some of the rows: where they prove that all columns are clear, the products of all rows are not needed (122).
     """
+    if few is not None and (means := _clear_among(few, rows, constant)) is not None:
+        return full_basis(p, means)
     products = rows.sum(kernels.column_products)
     means = _means(products, constant)
     if _all_clear(products):
@@ -143,10 +147,27 @@ def learn_basis(rows: Summable, p: int, constant: Array | None) -> Basis:
 
 
 def _all_clear(products: Array) -> bool:
+    left = _left(products)
+    return left is not None and bool((left > _CLEAR * np.diagonal(products)).all())
+
+
+def _left(products: Array) -> Array | None:
+    """Squared norm (p,) of each column after projection on the earlier ones; None where that is not known safely."""
     factored = linalg.factor(products)
     if not np.isfinite(products).all() or factored is None:
-        return False
-    return bool((np.diagonal(factored[0]) ** 2).min(initial=1.0) > _CLEAR) and bool((np.diagonal(products) > 0).all())
+        return None
+    return np.asarray(np.diagonal(factored[0]) ** 2 * np.diagonal(products))
+
+
+def _clear_among(few: Summable, rows: Summable, constant: Array | None) -> Array | None:
+    """The means of the columns of all rows, if some of the rows are enough to prove all columns clear (122)."""
+    left = _left(few.sum(kernels.column_products))
+    if left is None:
+        return None
+    sums, squares = rows.sum(kernels.column_sums)
+    if not (left > _CLEAR * squares).all():
+        return None
+    return np.zeros(len(sums)) if constant is None else np.asarray(sums / (constant @ sums))
 
 
 def _means(products: Array, constant: Array | None) -> Array:

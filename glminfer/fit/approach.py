@@ -1,0 +1,90 @@
+"""Coming near the maximum over many rows at little cost, before Newton's method takes the last steps over all of them.
+
+None of it decides anything: the steps that follow start where it ends, and converge to the same estimate from anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data.rows import MemoryRows, Rows
+from glminfer.errors import Status
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array, Terms
+from glminfer.numerics.families import Family
+from glminfer.numerics.newton import Control, Solution, Step, maximise, newton_step
+from glminfer.numerics.objectives import Likelihood
+
+_MANY_ROWS = 20_000  # from here on there is something to gain
+_FEWER = 16  # a subsample has one row in so many
+_STEADY = 200  # rows of a subsample per column, from which its curvature is good to a few percent
+_WORTH = 8  # columns from which the matrix product is most of a pass
+_NEAR = 1e-4  # a decrement after which one more step is within the tolerance, up to the rounding of the curvature
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """Where the last steps start (1, p), and the steps taken over all rows to come there."""
+
+    coef: Array
+    n_iter: NDArray[np.intp] | int = 0
+    trace: tuple[Step, ...] = ()
+
+
+def subsample(rows: Rows) -> MemoryRows | None:
+    """An even part of the rows in memory, where there are many rows for each column."""
+    return rows.every(_FEWER) if rows.n >= max(_MANY_ROWS, 400 * rows.width) else None
+
+
+def approach(rows: Rows, fam: Family, start: Array, few: MemoryRows | None) -> Approach:
+    """From a start (p,) to near the maximum: on a subsample, along its curvature (123), in single precision."""
+    if few is not None:
+        start = _after_subsample(rows, fam, start, few)
+    if rows.n < _MANY_ROWS or rows.width < _WORTH:
+        return Approach(start[None])
+    found = maximise(Likelihood(rows, fam, kernels.rounded_likelihood), start[None], Control(tol=_NEAR, max_iter=25))
+    if found.status[0] is not Status.CONVERGED:
+        return Approach(found.coef, found.n_iter, found.trace)
+    return Approach(found.coef + newton_step(found.terms)[0], found.n_iter + 1, found.trace)
+
+
+def continued(near: Approach, found: Solution) -> Solution:
+    """The last steps with those before them."""
+    if not near.trace:
+        return found
+    before = near.trace[-1].seconds
+    last = [replace(step, seconds=before + step.seconds) for step in found.trace]
+    if near.n_iter == len(near.trace):  # the last of them led to where these begin
+        last[:1] = [replace(step, step_size=1.0) for step in last[:1]]
+    else:
+        last = last[1:]
+    return replace(found, n_iter=found.n_iter + near.n_iter, trace=(*near.trace, *last))
+
+
+def _after_subsample(rows: Rows, fam: Family, start: Array, few: MemoryRows) -> Array:
+    found = _fit_of_few(few, fam, start)
+    if found is None:
+        return start
+    return _along(rows, few, fam, found) if few.n >= _STEADY * few.width else found.coef[0]
+
+
+def _fit_of_few(few: MemoryRows, fam: Family, start: Array) -> Solution | None:
+    """The estimate of a subsample to a hundredth of its standard errors, itself started from a smaller one."""
+    fewer = subsample(few)
+    before = None if fewer is None else _fit_of_few(fewer, fam, start)
+    start = start if before is None else before.coef[0]
+    found = maximise(Likelihood(few, fam), start[None], Control(tol=1e-2, max_iter=25))
+    return found if found.status[0] is Status.CONVERGED else before
+
+
+def _along(rows: Rows, few: MemoryRows, fam: Family, found: Solution) -> Array:
+    """One step on the score of all rows with the curvature of the subsample (123); it needs no matrix product."""
+    loglik, score = Likelihood(rows, fam).slope(found.coef[0])
+    times = float(rows.sum(kernels.totals)[0] / few.sum(kernels.totals)[0])
+    information, curvature = times * found.terms.information, times * found.terms.curvature
+    step, decrement = newton_step(Terms(np.array([loglik]), score[None], information, curvature))
+    usual = decrement[0] ** 2 <= _FEWER * (2 * rows.width + 10)  # as far as a sample is from the whole
+    return np.asarray(found.coef[0] + step[0]) if usual else found.coef[0]
