@@ -107,9 +107,8 @@ def _unique(given: Iterable[Any], what: str) -> tuple[str, ...]:
     names = tuple(map(str, given))
     if not names:
         raise InputError(f"{what}= has no columns, so there is nothing to fit.")
-    twice = pd.Index(names)
-    if not twice.is_unique:
-        name = names[int(np.argmax(twice.duplicated()))]
+    if len(set(names)) < len(names):
+        name = names[int(np.argmax(pd.Index(names).duplicated()))]
         raise InputError(f"{what}= has {name!r} more than once, and a table could not tell them apart. Rename one.")
     return names
 

@@ -33,7 +33,7 @@ class Outcomes:
 
     def take(self, which: NDArray[np.intp] | slice) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
         """Outcomes (n, k) of some models as floats, 0 where missing, and which are known (None if all are)."""
-        few = self.values[:, _span(which)]
+        few = self.values[:, span(which)]
         known = few >= 0  # NaN is not
         part = few.astype(np.float64, order="C")  # sums over rows are then taken row by row
         if known.all():
@@ -41,8 +41,8 @@ class Outcomes:
         return np.where(known, part, 0.0), np.ascontiguousarray(known)
 
 
-def _span(which: NDArray[np.intp] | slice) -> NDArray[np.intp] | slice:
-    """Consecutive models as a slice, which is read without gathering."""
+def span(which: NDArray[np.intp] | slice) -> NDArray[np.intp] | slice:
+    """Consecutive models as a slice, which is read without gathering; others as they are."""
     if isinstance(which, slice) or not len(which) or (np.diff(which) != 1).any():
         return which
     return slice(int(which[0]), int(which[-1]) + 1)

@@ -27,7 +27,7 @@ Refit = Callable[[int], FitRecord]
 _ROWS = 100
 _MANY_ROWS = 1 << 13  # from here on chunks have few models, and blocks more rows
 _NUMBERS = 1 << 21  # outcomes of a chunk: 16 megabytes as floats
-_LANES = 64, 512
+_LANES = 64, 1008
 
 
 def width(n: int) -> int:
@@ -99,20 +99,22 @@ def beginning(stock: Stock, control: Control) -> Beginning:
 
 
 def starts(block: Block, begun: Beginning, target: Array, tally: Array) -> tuple[Array, bool]:
-    """Where to start, and whether that is one Newton step away from the constant already."""
+    """Where to start, all models alike or each, and whether that is one Newton step from the constant already."""
     r = block.X.shape[1]
     mean = np.clip(tally[1] / np.where(tally[0] > 0, tally[0], 1.0), 1e-6, 1 - 1e-6)
-    start = np.zeros_like(target)
     if begun.base is not None:
-        start[:r] = begun.base[:, None]
-        return start, False
+        return np.pad(begun.base, (0, len(target) - r))[:, None], False
+    start = np.zeros_like(target)
     start[:r] = np.outer(begun.constant, np.log(mean / (1 - mean))) - begun.offset[:, None]
     if block.offset.any() or not begun.has_constant or block.own is not None:
         return start, False
     total = begun.total[:, None]
     if block.weights.shape[1] > 1:  # less what rows with missing values would add: exactly nothing where there are none
         total = total - block.X.T @ (begun.weights - block.weights)
-    start[:r] += begun.inverse @ (target[:r] - mean * total) / (mean * (1 - mean))
+    pull = (target[:r] - mean * total) / (mean * (1 - mean))
+    step = begun.inverse @ pull
+    spread = (pull * step).sum(axis=0) / tally[0]  # variance of the linear predictor that the step makes
+    start[:r] = (start[:r] + step) / np.sqrt(1 - np.clip(np.pi / 8 * spread, 0.0, 0.5))  # (112)
     return start, True
 
 

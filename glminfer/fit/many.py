@@ -124,7 +124,8 @@ def _candidate_shelf(
     _refuse_known(given.names, sample)
     design = sample.design
     own = [j for term in design.formula.terms if PLACE in term.factors for j in _positions(design.terms[term.name])]
-    candidates = Candidates(matrix[sample.used], np.ascontiguousarray(sample.X[:, own]), np.array(own, dtype=np.intp))
+    values, factors = matrix.take(sample.used, axis=0), np.ascontiguousarray(sample.X[:, own])
+    candidates = Candidates(values, factors, np.array(own, dtype=np.intp))
     return Shelf(given.names, sample, None, candidates, OwnCovariate(text, given), tuple(own), PLACE)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.design import Sample
-from glminfer.data.outcomes import Outcomes
+from glminfer.data.outcomes import Outcomes, span
 from glminfer.data.rows import MemoryRows
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.penalties import Firth
@@ -39,12 +39,11 @@ class Candidates:
 
     def take(self, which: Models) -> tuple[Array, NDArray[np.bool_] | None]:
         """Own columns (n, q, k) of some models, 0 where missing, and the rows where they are known (None if all)."""
-        values = self.values[:, which].astype(np.float64, order="C")
-        known: NDArray[np.bool_] | None = ~np.isnan(values)
-        if known is None or known.all():
-            known = None
-        else:
-            values = np.where(known, values, 0.0)
+        values = self.values[:, span(which)].astype(np.float64, order="C")
+        gone = np.isnan(values)
+        known = ~gone if gone.any() else None
+        if known is not None:
+            values[gone] = 0.0
         return values[:, None, :] * self.factors[:, :, None], known
 
 

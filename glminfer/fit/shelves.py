@@ -25,6 +25,7 @@ from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.rank import learn_basis
 
+Positions = NDArray[np.intp] | slice
 IF_SEPARATED = "firth_if_separated"
 
 
@@ -74,7 +75,7 @@ def _always(panels: Sequence[Panel]) -> dict[str, str]:
     return {name: text for name, text in shared.items() if all(other.get(name) == text for other in others)}
 
 
-def _panel(shelf: Shelf, group: Any, part: Sample, rows: NDArray[np.intp], call: Mapping[str, Any]) -> Panel:
+def _panel(shelf: Shelf, group: Any, part: Sample, rows: Positions, call: Mapping[str, Any]) -> Panel:
     outcomes, candidates = shelf.outcomes, shelf.candidates
     mine = None if outcomes is None else Outcomes(outcomes.names, outcomes.values[rows])
     theirs = (
@@ -165,10 +166,10 @@ def _mixed(T: Array, shared: NDArray[np.intp], own: NDArray[np.intp]) -> Array:
 # groups --------------------------------------------------------------------------------------------------------------
 
 
-def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[Any, Sample, NDArray[Any]]]]:
+def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[Any, Sample, Positions]]]:
     """Name of the grouping column, and for each of its values the rows (a sample and positions) that have it."""
     if by is None:
-        return None, [(None, sample, np.arange(len(sample.used)))]
+        return None, [(None, sample, slice(None))]
     name = by if isinstance(by, str) else str(getattr(by, "name", None) or "group")
     factor = _factor(frames.label_column(by, data, "by"))
     codes = factor.codes[sample.used]
@@ -178,7 +179,7 @@ def grouped(sample: Sample, by: Any, data: Any) -> tuple[str | None, list[tuple[
         gone = int((codes < 0).sum())
         sample = replace(sample, notes=(*sample.notes, f"{counted(gone, 'row')} left out: {name} is missing there"))
     within = factor.codes[sample.after_subset]
-    found = []
+    found: list[tuple[Any, Sample, Positions]] = []
     for code in np.unique(codes[codes >= 0]).tolist():
         rows = np.flatnonzero(codes == code)
         part = replace(sample.at(rows), n_rows=int((within == code).sum()))

@@ -37,6 +37,15 @@ def chi2_tail(statistic: float, df: float) -> float:
     return float(scipy.special.chdtrc(df, statistic))
 
 
+def chi2_tails(statistic: Array, df: Array) -> Array:
+    """The same of many statistics, those of one degree of freedom as squares of normal ones, which is far quicker."""
+    out = np.empty(np.shape(statistic))
+    one = np.broadcast_to(df, out.shape) == 1
+    out[one] = 2 * scipy.special.ndtr(-np.sqrt(statistic[one]))
+    out[~one] = scipy.special.chdtrc(np.broadcast_to(df, out.shape)[~one], statistic[~one])
+    return out
+
+
 def f_tail(statistic: float, df: float, df_denom: float) -> float:
     """P(F(df, df_denom) > statistic); with infinite df_denom, of χ²(df)/df."""
     return chi2_tail(statistic * df, df) if np.isinf(df_denom) else float(scipy.special.fdtrc(df, df_denom, statistic))

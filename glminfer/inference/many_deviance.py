@@ -115,7 +115,7 @@ def _batched(fits: FitsRecord, panel: Panel, kind: str, test: str, how: tuple[st
     statistic, df, p = (np.stack([getattr(t, a) for t in found], axis=1) for a in ("statistic", "df", "p_value"))
     columns = {
         _ROLE: np.tile(np.array(names, dtype=object), len(panel)),
-        "term": labels(panel, names),
+        "term": labels([panel], [names]),
         "df": df.ravel(),
         "statistic": statistic.ravel(),
         "p_value": p.ravel(),

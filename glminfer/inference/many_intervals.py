@@ -71,7 +71,7 @@ def confint(
         check_likelihood_based(method, cov, cluster, dof)
         found = [_by_likelihood(fits, p, j, method, level) for p, j in zip(fits.panels, chosen, strict=True)]
     parts = zip(fits.panels, chosen, strict=True)
-    named = np.concatenate([labels(panel, [panel.columns[j] for j in where]) for panel, where in parts])
+    named = labels(fits.panels, [[panel.columns[j] for j in where] for panel, where in parts])
     first = first_columns(fits, [len(where) for where in chosen])
     low, high = (np.concatenate([ends[k].ravel() for ends in found]) for k in (0, 1))
     return pd.DataFrame({**first, "term": named, "conf_low": low, "conf_high": high})

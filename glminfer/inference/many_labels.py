@@ -15,6 +15,8 @@ from glminfer.fit.panels import FitsRecord, Panel
 from glminfer.fit.singles import HOLE
 
 Objects = NDArray[Any]
+Positions = NDArray[np.intp]
+Labels = Any  # pandas' own kind of array for such values
 
 
 def objects(values: Sequence[Any]) -> Objects:
@@ -24,15 +26,20 @@ def objects(values: Sequence[Any]) -> Objects:
     return out
 
 
-def first_columns(fits: FitsRecord, repeats: Sequence[int]) -> dict[str, Objects]:
+def repeated(levels: Sequence[Any], codes: Positions) -> Labels:
+    """A column in which each row has one of some levels: these become text once, however many rows there are."""
+    return pd.Series(objects(levels)).array.take(codes)
+
+
+def first_columns(fits: FitsRecord, repeats: Sequence[int]) -> dict[str, Labels]:
     """The columns that say which model a row belongs to, each model of a panel repeated so many times."""
-    found: dict[str, Objects] = {}
+    sizes, rows = np.array([len(panel) for panel in fits.panels]), np.asarray(repeats, dtype=np.intp)
+    found: dict[str, Labels] = {}
     if fits.by is not None:
-        parts = [np.repeat(objects([p.group]), len(p) * k) for p, k in zip(fits.panels, repeats, strict=True)]
-        found[fits.by] = np.concatenate(parts)
+        found[fits.by] = repeated([p.group for p in fits.panels], np.repeat(np.arange(len(sizes)), sizes * rows))
     if fits.model is not None:
-        parts = [np.repeat(objects(p.names), k) for p, k in zip(fits.panels, repeats, strict=True)]
-        found[fits.model] = np.concatenate(parts)
+        names = [name for panel in fits.panels for name in panel.names]
+        found[fits.model] = repeated(names, np.repeat(np.arange(len(names)), np.repeat(rows, sizes)))
     return found
 
 
@@ -41,27 +48,53 @@ def told(label: str, name: str) -> str:
     return label.replace(HOLE, written(name)) if HOLE in label else label
 
 
-def labels(panel: Panel, names: Sequence[str]) -> Objects:
-    """Labels (m × len(names)) of coefficients or terms, model by model."""
-    table = np.empty((len(panel), len(names)), dtype=object)
+def labels(panels: Sequence[Panel], wanted: Sequence[Sequence[str]]) -> Labels:
+    """Labels of the coefficients or terms wanted of each panel, model by model."""
+    levels: list[str] = []
+    codes = [_coded(panel, names, levels) for panel, names in zip(panels, wanted, strict=True)]
+    return repeated(levels, np.concatenate(codes))
+
+
+def _coded(panel: Panel, names: Sequence[str], levels: list[str]) -> Positions:
+    """Where each label stands among the levels, which grow by what they do not have yet."""
+    m = len(panel)
+    table = np.empty((m, len(names)), dtype=np.intp)
     words = [written(name) for name in panel.names] if any(HOLE in label for label in names) else []
     for j, label in enumerate(names):
-        table[:, j] = words if label == HOLE else [label.replace(HOLE, w) for w in words] if HOLE in label else label
+        table[:, j] = len(levels) + (np.arange(m) if HOLE in label else 0)
+        levels += [label.replace(HOLE, word) for word in words] if HOLE in label else [label]
     return table.ravel()
 
 
-def coefficient_statuses(panel: Panel) -> Objects:
-    """(m × p) status of each coefficient."""
+def roles(fits: FitsRecord) -> Labels:
+    """What each coefficient is in every model, whatever it is called in each, panel by panel and model by model."""
+    levels = [role for panel in fits.panels for role in panel.roles]
+    starts = np.cumsum([0, *(len(panel.roles) for panel in fits.panels)])
+    codes = [np.tile(np.arange(a, b), len(p)) for p, a, b in zip(fits.panels, starts[:-1], starts[1:], strict=True)]
+    return repeated(levels, np.concatenate(codes))
+
+
+def coefficient_statuses(fits: FitsRecord) -> Labels:
+    """(m × p) status of each coefficient, panel by panel."""
+    levels: dict[str, int] = {}
+    codes = [_coded_statuses(panel, levels) for panel in fits.panels]
+    return repeated(list(levels), np.concatenate(codes))
+
+
+def _coded_statuses(panel: Panel, levels: dict[str, int]) -> Positions:
+    def code(text: str) -> int:
+        return levels.setdefault(text, len(levels))
+
     base = [
-        f"aliased: {panel.stock.aliased[name]}" if name in panel.stock.aliased else str(Status.CONVERGED)
+        code(f"aliased: {panel.stock.aliased[name]}" if name in panel.stock.aliased else str(Status.CONVERGED))
         for name in panel.columns
     ]
-    table = np.empty((len(panel), len(base)), dtype=object)
-    table[:] = base
+    table = np.tile(np.array(base, dtype=np.intp), (len(panel), 1))
     for k, words in panel.found.words.items():
-        table[k] = words
+        table[k] = [code(word) for word in words]
     reduced = np.flatnonzero(panel.found.status == str(Status.FIRTH))
-    table[reduced] = str(Status.FIRTH)
+    if reduced.size:
+        table[reduced] = code(str(Status.FIRTH))
     return table.ravel()
 
 

@@ -149,10 +149,9 @@ def _table(
     statistic, df = (np.concatenate([getattr(one, name) for one in answers]) for name in ("statistic", "df"))
     as_large = np.concatenate([one.as_large for one in answers])
     p = np.where(df > 0, schemes.p_values(lots.plan, as_large, lots.n), np.nan)
-    texts = [labels(panel, [f"{' = '.join(own)} = 0"]) for panel, own in zip(fits.panels, terms, strict=True)]
     columns = {
         **first_columns(fits, [1] * len(answers)),
-        "hypothesis": np.concatenate(texts),
+        "hypothesis": labels(fits.panels, [[f"{' = '.join(own)} = 0"] for own in terms]),
         "statistic": statistic,
         "df": df,
         "p_value": p,

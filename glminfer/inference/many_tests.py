@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from glminfer.data.progress import progress
@@ -20,6 +19,7 @@ from glminfer.fit.singles import HOLE, PLACE, refitted
 from glminfer.fit.subpanels import Smaller, refuse_reduced, smaller, without, without_all
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import groupings_of
+from glminfer.inference.distributions import chi2_tails
 from glminfer.inference.likelihood import score_comparison, score_meat
 from glminfer.inference.many_labels import first_columns, labels
 from glminfer.inference.multiplicity import adjust as adjusted
@@ -39,7 +39,7 @@ class Tested:
     def p_value(self) -> Array:
         """Upper tail of χ²(df)."""
         known = np.where(self.df > 0, self.statistic, np.nan)
-        return np.asarray(scipy.special.chdtrc(np.maximum(self.df, 1), known))
+        return chi2_tails(known, np.maximum(self.df, 1))
 
 
 def chosen(panel: Panel, terms: str | Sequence[str] | None) -> list[str]:
@@ -121,10 +121,9 @@ def one_row_each(
     fits: FitsRecord, asked: Sequence[Sequence[str]], found: Sequence[Tested], adjust: str | None
 ) -> pd.DataFrame:
     """A table of one test per model."""
-    texts = [labels(p, [f"{' = '.join(t)} = 0"]) for p, t in zip(fits.panels, asked, strict=True)]
     columns = {
         **first_columns(fits, [1] * len(found)),
-        "hypothesis": np.concatenate(texts),
+        "hypothesis": labels(fits.panels, [[f"{' = '.join(terms)} = 0"] for terms in asked]),
         "statistic": np.concatenate([one.statistic for one in found]),
         "df": np.concatenate([one.df for one in found]),
         "p_value": np.concatenate([one.p_value for one in found]),

@@ -8,7 +8,7 @@ models, and their information is one matrix product of the working weights with 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, wraps
 from typing import Any, TypeVar
 
@@ -64,6 +64,25 @@ class Sums:
         return lanes.unpacked(self.upper, len(self.mean))
 
 
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What a step changes to first order; adding two adds their rows.
+
+    Attributes
+    ----------
+    upper : (p(p+1)/2, m)
+        Upper triangles of the change of the information (110).
+    squares : (m,)
+        Σ (x'd)² over the rows that weigh something: at least the square of the largest |x'd|.
+    """
+
+    upper: Array
+    squares: Array
+
+    def __add__(self, other: Turned) -> Turned:
+        return Turned(self.upper + other.upper, self.squares + other.squares)
+
+
 @_quiet
 def mean_sums(block: Block, coef: Array) -> Sums:
     """Means and information of each model (83), (84)."""
@@ -73,10 +92,12 @@ def mean_sums(block: Block, coef: Array) -> Sums:
 
 
 @_quiet
-def first_sums(block: Block, coef: Array) -> Array:
-    """The means alone, (p, m) (83)."""
-    mean = _mean(block, coef)
-    return _totals(block, mean if (block.weights == 1.0).all() else mean * block.weights)
+def alike_sums(block: Block, coef: Array) -> Sums:
+    """The same where all models have the same coefficients (r, 1) of shared columns, and zeros of their own (86)."""
+    lanes_of_one = _means(replace(block, own=None), np.repeat(coef, WIDTH, axis=1))
+    mean, slope = (values[:, :1] for values in lanes_of_one)
+    moments = _moments(block, *_weighted(block, mean, slope))
+    return Sums(*moments, *np.full((2, moments[0].shape[1]), np.nan, mean.dtype))
 
 
 @_quiet
@@ -91,6 +112,22 @@ def whole_sums(block: Block, coef: Array) -> Sums:
     mean = np.copysign(inverse, eta, out=inverse)
     mean += 0.5
     return Sums(*_moments(block, *_weighted(block, mean, small)), *likelihood)
+
+
+@_quiet
+def turned_sums(block: Block, coef: Array, step: Array) -> Turned:
+    """What a step does to the information of each model, and how far it moves the rows (110)."""
+    along = _combined(block, step)
+    mean, slope = _means(block, coef)
+    mean *= -2.0
+    mean += 1.0
+    slope *= mean
+    slope *= along  # (110)
+    along *= along
+    if not (block.weights == 1.0).all():
+        slope *= block.weights
+        along *= block.weights > 0
+    return Turned(_second_moments(block, slope), along.sum(axis=0))
 
 
 def _halves(eta: Array) -> tuple[Array, Array]:
@@ -109,10 +146,12 @@ def _weighted(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
 
 
 def _product(left: Array, right: Array) -> Array:
-    """A matrix product that does to a lane (column) of ``right`` the same wherever it stands.
+    """A matrix product that does to a lane (column) of ``right`` the same wherever it stands, be it the only one.
 
     BLAS does so in double precision; in single precision only within tiles of one width.
     """
+    if right.shape[1] == 1:
+        return _product(left, np.repeat(right, WIDTH, axis=1))[:, :1]
     if right.dtype != np.float32:
         return np.asarray(left @ right)
     out: Array = np.empty((len(left), right.shape[1]), right.dtype)
@@ -126,13 +165,19 @@ def _tiles(values: Array) -> Array:
 
 def linear(block: Block, coef: Array) -> Array:
     """Linear predictor (n, m) of the coefficients (p, m), those of own columns last."""
+    eta = _combined(block, coef)
+    if block.offset.any():
+        eta += block.offset
+    return eta
+
+
+def _combined(block: Block, coef: Array) -> Array:
+    """The columns times coefficients, (n, m)."""
     r = block.X.shape[1]
     eta = _product(block.X, coef[:r])
     if block.own is not None:
         for a in range(block.own.shape[1]):
             eta += block.own[:, a] * coef[r + a]
-    if block.offset.any():
-        eta += block.offset
     return np.asarray(eta)
 
 
@@ -154,27 +199,35 @@ def _means(block: Block, coef: Array) -> tuple[Array, Array]:
 def _totals(block: Block, mean: Array) -> Array:
     """Σ mean·x, (p, m)."""
     shared = _product(block.X.T, mean)
-    return shared if block.own is None else np.concatenate([shared, np.einsum("nm,nqm->qm", mean, block.own)])
+    if block.own is None:
+        return shared
+    own = np.einsum("nm,nqm->qm", mean, block.own)
+    return np.concatenate([np.broadcast_to(shared, (len(shared), own.shape[1])), own])
 
 
 def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
     """Σ mean·x (p, m) and the upper triangles of Σ slope·x x' (p(p+1)/2, m)."""
+    return _totals(block, mean), _second_moments(block, slope)
+
+
+def _second_moments(block: Block, slope: Array) -> Array:
+    """Upper triangles of Σ slope·x x', (p(p+1)/2, m)."""
     X, own = block.X, block.own
     r = X.shape[1]
     first, second = lanes.pairs(r)
     upper = _product(X.T.take(first, axis=0) * X.T.take(second, axis=0), slope)  # (84)
     if own is None:
-        return _totals(block, mean), upper
+        return upper
     q = own.shape[1]
     shared, borders, corners = _places(r, q)
-    out = np.empty((len(lanes.pairs(r + q)[0]), mean.shape[1]), mean.dtype)
+    out = np.empty((len(lanes.pairs(r + q)[0]), own.shape[2]), slope.dtype)
     out[shared] = upper
     for a in range(q):
         tilted = slope * own[:, a]
         out[borders[a]] = _product(X.T, tilted)
         for b in range(a, q):
             out[corners[a, b]] = np.einsum("nm,nm->m", tilted, own[:, b])
-    return _totals(block, mean), out
+    return out
 
 
 @lru_cache(maxsize=64)

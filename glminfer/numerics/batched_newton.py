@@ -4,8 +4,9 @@ The likelihood is evaluated once, at the end. A step is taken when the slope alo
 its end (85); as the likelihood is concave, a vanishing decrement is the maximum however it was reached. A model that
 does not finish soon is left to the general solver, which halves steps on the likelihood.
 
-The way is made in single precision, where exponentials and products cost a third, and its end in double: a Newton step
-from there corrects what was rounded, and likelihood, score and information are those of the estimate.
+The way is made in single precision, where exponentials and products cost a third; its end is one pass in double, which
+gives the exact score, information and likelihood close to the maximum. The step from there is so small that what it
+does to them is known from their derivatives, and need not be looked at again (110), (111).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.numerics import lanes
-from glminfer.numerics.batched import WIDTH, Sums, first_sums, mean_sums, whole_sums
+from glminfer.numerics.batched import WIDTH, Sums, alike_sums, mean_sums, turned_sums, whole_sums
 from glminfer.numerics.blocks import Array
 
 Models = NDArray[np.intp]
@@ -29,7 +30,9 @@ _PASSES = 40
 _SLOW = 5  # so many steps in a row at a linear rate: the estimate is running away
 _TURNED = 0.5  # share of the first slope that the slope at the end of a step may have turned to
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
-_ROUGH = 2e-4  # where single precision ends: two more steps, with the information found there, take this below 1e-10
+_ROUGH = 5e-3  # where single precision ends: another step takes this below 1e-5
+_MOVED = 1e-5  # rows that move less change the information by less than 1e-10 of itself beyond the first order
+_PLAIN = 1e-3  # with a relative pivot above this single precision tells how the information turns
 
 
 class Summable(Protocol):
@@ -92,38 +95,64 @@ def climb(
     """Maximise every model from ``start`` (p, m), where ``target`` is t = Xᵀ(w y) (p, m).
 
     With the same rows in single precision, ``rough``, the way is made there; models that get nowhere on it start anew.
+    Then ``start`` may also be (p, 1), the same for all models and zero for columns of their own.
     """
     if rough is None:
-        begun = _begin(rows, target, start)
+        state = _begun(rows, target, start, whole_sums)
     else:
-        coarse = _begin(rough, target.astype(np.float32), start.astype(np.float32))
-        begun = _resumed(rows, target, start, _walk(rough, coarse, target.astype(np.float32), _ROUGH, limit))
-    state = _walk(rows, begun, target, tol, limit, whole_sums)
+        start, n_iter = _near(rough, target.astype(np.float32), start, limit)
+        state = _begun(rows, target, start, whole_sums)
+        state.n_iter[:] = n_iter
+        _judge(state, tol, limit)
+        _finish(state, rough, tol)
+    _walk(state, rows, target, tol, limit, whole_sums)
     decrement, sums = np.sqrt(np.maximum(state.slope, 0.0)), state.sums
     ends = state.coef, sums.upper, sums.loglik, sums.bound, decrement, state.pivot
     return Climbed(*ends, state.n_iter, state.done & np.isfinite(sums.loglik))
 
 
-def _resumed(rows: Summable, target: Array, start: Array, near: _State) -> _State:
-    """Where single precision led, the next step from the exact score and the information found there; others anew."""
-    coef = np.where(near.done, near.coef + near.step, start)
-    score = target - rows.sum(first_sums, coef)
-    step, pivot = lanes.solved(near.sums.information.astype(np.float64), score)
-    unknown = Sums(*(np.full(getattr(near.sums, name).shape, np.nan) for name in Sums.__slots__))
-    state = _state(coef, step, unknown, (step * score).sum(axis=0), pivot)
-    state.n_iter[:] = np.where(near.done, near.n_iter + 1, 0)
-    far = padded(np.flatnonzero(~near.done))
-    if far.size:
-        anew = _begin(rows.models(far), target.take(far, axis=1), start.take(far, axis=1))
-        _put(state, far, np.ones(len(far), dtype=bool), anew.coef, anew.step, anew.sums)
-        state.slope[far], state.pivot[far], state.left[far] = anew.slope, anew.pivot, anew.left
-    return state
+def _near(rough: Summable, target: Array, start: Array, limit: int) -> tuple[Array, NDArray[np.intp]]:
+    """Where single precision leads, and in how many steps; the start of models that get nowhere."""
+    kernel = mean_sums if start.shape == target.shape else alike_sums
+    found = _begun(rough, target, start.astype(np.float32), kernel)
+    _walk(found, rough, target, _ROUGH, limit, mean_sums)
+    ends = found.coef.astype(np.float64) + found.step
+    return np.where(found.done, ends, start), np.where(found.done, found.n_iter + 1, 0)
 
 
-def _walk(rows: Summable, state: _State, target: Array, tol: float, limit: int, kernel: Kernel = mean_sums) -> _State:
-    """Newton steps, at least one, until each model's decrement is below ``tol``, in the precision of the state."""
-    state.left |= state.n_iter >= limit
-    active = np.flatnonzero(~state.left)
+def _finish(state: _State, rough: Summable, tol: float) -> None:
+    """The last step of models so near that it changes their sums as foretold (110), to a known decrement (111)."""
+    near = ~(state.done | state.left) & (state.slope <= tol) & (state.pivot > _PLAIN)
+    if not near.any():
+        return
+    within, part = _fewer(rough, np.flatnonzero(near), len(near))
+    ends = (values.take(within, axis=1).astype(np.float32) for values in (state.coef, state.step))
+    turned = part.sum(turned_sums, *ends)
+    moved = np.sqrt(turned.squares)
+    ahead = np.sqrt(np.maximum(state.slope[within], 0.0)) * moved / 2  # (111)
+    with np.errstate(invalid="ignore"):
+        taken = near[within] & (moved <= _MOVED) & (ahead <= tol)
+    take = within[taken]
+    state.coef[:, take] += state.step[:, take]
+    state.sums.upper[:, take] += turned.upper[:, taken]
+    state.sums.loglik[take] += state.slope[take] / 2
+    state.slope[take] = ahead[taken] ** 2
+    state.n_iter[take] += 1
+    state.done[take] = True
+
+
+def _fewer(rows: Summable, active: Models, m: int) -> tuple[Models, Summable]:
+    """Lanes to work on, of m, and their rows: those that are not active leave when they are half of them or more."""
+    if 2 * active.size > m:
+        return np.arange(m), rows
+    some = padded(active)
+    return some, rows.models(some)
+
+
+def _walk(state: _State, rows: Summable, target: Array, tol: float, limit: int, kernel: Kernel) -> None:
+    """Newton steps until each model's decrement is below ``tol``, in the precision of the state."""
+    _judge(state, tol, limit)
+    active = np.flatnonzero(~(state.done | state.left))
     within, part = np.arange(len(state.slope)), rows
     for _ in range(_PASSES):
         if not active.size:
@@ -134,7 +163,6 @@ def _walk(rows: Summable, state: _State, target: Array, tol: float, limit: int, 
         _advance(state, part, target, within, kernel)
         _judge(state, tol, limit)
         active = np.flatnonzero(~(state.done | state.left))
-    return state
 
 
 def padded(models: Models) -> Models:
@@ -142,18 +170,16 @@ def padded(models: Models) -> Models:
     return np.pad(models, (0, -len(models) % WIDTH), mode="edge")
 
 
-def _begin(rows: Summable, target: Array, start: Array) -> _State:
-    sums = rows.sum(mean_sums, start)
+def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel) -> _State:
+    """What is known at the start."""
+    sums = rows.sum(kernel, start)
     score = target - sums.mean
     step, pivot = lanes.solved(sums.information, score)
-    return _state(start.copy(), step, sums, (step * score).sum(axis=0), pivot)
-
-
-def _state(coef: Array, step: Array, sums: Sums, slope: Array, pivot: Array) -> _State:
-    m = len(slope)
-    n_iter, slow = np.zeros((2, m), dtype=np.intp)
-    done, left = np.zeros(m, dtype=bool), ~np.isfinite(slope)
-    return _State(coef, step, sums, slope, pivot, np.ones_like(slope), n_iter, slow, done, left)
+    slope = (step * score).sum(axis=0)
+    n_iter, slow = np.zeros((2, len(slope)), dtype=np.intp)
+    done, left = np.zeros(len(slope), dtype=bool), ~np.isfinite(slope)
+    coef, size = np.broadcast_to(start, step.shape).copy(), np.ones_like(slope)
+    return _State(coef, step, sums, slope, pivot, size, n_iter, slow, done, left)
 
 
 def _advance(state: _State, part: Summable, target: Array, within: Models, kernel: Kernel) -> None:
@@ -171,19 +197,23 @@ def _advance(state: _State, part: Summable, target: Array, within: Models, kerne
     taken, bad = good & moving, within[~good & moving]
     take = within[taken]
     _accept(state, take, slope[taken])
-    _put(state, take, taken, trial, ahead, sums)
+    _put(state, within, taken, trial, ahead, sums)
     state.pivot[take] = pivot[taken]
     state.size[bad] /= 2
 
 
-def _put(state: _State, take: Models, taken: NDArray[np.bool_], trial: Array, ahead: Array, sums: Sums) -> None:
+def _put(state: _State, within: Models, taken: NDArray[np.bool_], trial: Array, ahead: Array, sums: Sums) -> None:
     """Write coefficients, next steps and sums of the models that moved."""
-    if np.array_equal(take, np.arange(len(state.size))):
+    whole = np.array_equal(within, np.arange(len(state.size)))
+    if whole and taken.all():
         state.coef, state.step, state.sums = trial, ahead, sums
         return
-    state.coef[:, take], state.step[:, take] = trial[:, taken], ahead[:, taken]
-    for name in Sums.__slots__:
-        getattr(state.sums, name)[..., take] = getattr(sums, name)[..., taken]
+    pairs = [(getattr(state.sums, name), getattr(sums, name)) for name in Sums.__slots__]
+    for old, new in [(state.coef, trial), (state.step, ahead), *pairs]:
+        if whole:
+            np.copyto(old, new, where=taken)
+        else:
+            old[..., within[taken]] = new[..., taken]
 
 
 def _accept(state: _State, take: Models, slope: Array) -> None:

@@ -31,41 +31,40 @@ def unpacked(upper: Array, p: int) -> Array:
 
 
 def solved(A: Array, b: Array) -> tuple[Array, Array]:
-    """A⁻¹ b of each lane, and its smallest pivot relative to the diagonal; NaN where A is not positive definite."""
+    """A⁻¹ b of each lane and its smallest pivot relative to the diagonal; NaN and 0 if A is not positive definite."""
     p = len(b)
-    work = np.concatenate([A, b[:, None]], axis=1)
-    least = np.ones(b.shape[1:], b.dtype)
+    work = np.empty((p, p + 1, *b.shape[1:]), b.dtype)
+    work[:, :p], work[:, p] = A, b
+    pivots, change = np.empty_like(b), np.empty_like(work)
     with np.errstate(all="ignore"):  # a lane that fails ends as NaN
         for j in range(p):
-            pivot = work[j, j]
-            least = np.fmin(least, np.where(A[j, j] > 0, pivot / A[j, j], -1.0))
-            rows = work[j, j + 1 :] / pivot
-            work[j + 1 :, j + 1 :] -= work[j + 1 :, j, None] * rows
-            work[j, j + 1 :] = rows
+            pivots[j] = work[j, j]
+            row = np.divide(work[j, j + 1 :], pivots[j], out=work[j, j + 1 :])
+            below = work[j + 1 :, j + 1 :]
+            below -= np.multiply(work[j + 1 :, j, None], row, out=change[j + 1 :, j + 1 :])
         x = work[:, p]
-        for j in range(p - 2, -1, -1):
-            x[j] -= (work[j, j + 1 : p] * x[j + 1 :]).sum(axis=0)
-    broken = ~(least > 0)
-    return np.where(broken, np.nan, x), np.where(np.isfinite(x).all(axis=0), least, 0.0)
+        for j in range(p - 1, 0, -1):
+            x[:j] -= np.multiply(work[:j, j], x[j], out=change[0, :j])
+        least = (pivots / A[range(p), range(p)]).min(axis=0)
+        sound = (least > 0) & (pivots > 0).all(axis=0) & np.isfinite(x).all(axis=0)
+    return np.where(sound, x, np.nan), np.where(sound, least, 0.0)
 
 
 def inverted(upper: Array) -> Array:
-    """Upper triangles of A⁻¹ of each lane from those of A, which are positive definite (Gauss and Jordan)."""
+    """Upper triangles of A⁻¹ of each lane from those of A, which are positive definite: each row swept out in turn."""
     p = int((np.sqrt(8 * len(upper) + 1) - 1) / 2)
-    A = unpacked(upper, p)
-    scale = 1.0 / np.sqrt(A[range(p), range(p)])
-    A *= scale[:, None]
-    A *= scale
-    change = np.empty_like(A)
-    for j in range(p):
-        pivot, column = A[j, j].copy(), A[:, j].copy()
-        row = A[j] / pivot
-        A -= np.multiply(column[:, None], row, out=change)
-        A[j], A[:, j], A[j, j] = row, -column / pivot, 1.0 / pivot
-    A *= scale[:, None]
-    A *= scale
     first, second = pairs(p)
-    return np.asarray((A[first, second] + A[second, first]) / 2)
+    A = np.empty((p, p, *upper.shape[1:]), upper.dtype)
+    A[first, second] = upper  # what is below the diagonal is never looked at
+    change = np.empty_like(A[0])
+    for j in range(p):
+        column = np.concatenate([A[:j, j], A[j, j:]])
+        row = column / column[j]
+        for i in range(p):
+            if i != j:
+                A[i, i:] -= np.multiply(column[i], row[i:], out=change[i:])
+        A[:j, j], A[j, j:], A[j, j] = row[:j], row[j:], -1.0 / column[j]
+    return np.negative(A[first, second])
 
 
 def form(A: Array, u: Array) -> Array:

@@ -15,7 +15,7 @@ from glminfer.fit.singles import HOLE
 from glminfer.inference.distributions import critical, two_sided
 from glminfer.inference.intervals import checked_dof, checked_level
 from glminfer.inference.many_covariance import Spread, coefficients, spreads, standard_errors
-from glminfer.inference.many_labels import coefficient_statuses, first_columns, labels
+from glminfer.inference.many_labels import coefficient_statuses, first_columns, labels, roles
 from glminfer.inference.multiplicity import adjust as adjusted
 from glminfer.numerics import batched
 from glminfer.numerics.blocks import Array
@@ -73,7 +73,8 @@ def tidy(
     parts = [_statements(p, s, dof, level, exponentiate) for p, s in zip(fits.panels, found, strict=True)]
     sizes = [len(panel.columns) for panel in fits.panels]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    table = pd.DataFrame({**first_columns(fits, sizes), **columns})
+    terms, statuses = labels(fits.panels, [panel.columns for panel in fits.panels]), coefficient_statuses(fits)
+    table = pd.DataFrame({**first_columns(fits, sizes), "term": terms, **columns, "status": statuses})
     table.attrs = {"covariance": text, "notes": notes}
     return table if adjust is None else _adjusted(fits, table, adjust, family)
 
@@ -98,8 +99,7 @@ def _statements(panel: Panel, spread: Spread, dof: float | None, level: float, e
         "df": degrees,
         "log10_p": log10_p,
     }
-    flat = {name: values.ravel() for name, values in numbers.items()}
-    return {"term": labels(panel, panel.columns), **flat, "status": coefficient_statuses(panel)}
+    return {name: values.ravel() for name, values in numbers.items()}
 
 
 def _adjusted(fits: FitsRecord, table: pd.DataFrame, method: str, family: str | Sequence[str] | None) -> pd.DataFrame:
@@ -108,21 +108,15 @@ def _adjusted(fits: FitsRecord, table: pd.DataFrame, method: str, family: str | 
     for name in chosen:
         if name not in table.columns:
             raise InputError(f"family: the table has no column {name!r}. Its columns are {', '.join(table.columns)}.")
-    roles = _roles(fits)
     families = [_ROLE if name == "term" else name for name in chosen]
-    out = adjusted(table.assign(**{_ROLE: roles}), method, families or None)
+    out = adjusted(table.assign(**{_ROLE: roles(fits)}), method, families or None)
     out.attrs["adjustment"] = out.attrs["adjustment"].replace(_ROLE, "term")
     return out.drop(columns=_ROLE)
 
 
-def _roles(fits: FitsRecord) -> np.ndarray:
-    """What each coefficient is in every model, whatever it is called in each, row by row of the table."""
-    return np.concatenate([np.tile(np.asarray(panel.roles, dtype=object), len(panel)) for panel in fits.panels])
-
-
 def own_rows(fits: FitsRecord) -> np.ndarray:
     """Rows of the table that are about candidates."""
-    return np.array([HOLE in role for role in _roles(fits)])
+    return np.concatenate([np.tile([HOLE in role for role in panel.roles], len(panel)) for panel in fits.panels])
 
 
 @checked_keywords

@@ -1,5 +1,7 @@
 """Sums and Newton steps of many models in lanes: the numbers of one model, whatever stands beside it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,10 +82,67 @@ def test_inverses(rng):
         )
 
 
+@pytest.mark.parametrize("weights", ["shared", "prior", "own"])
+@pytest.mark.parametrize("own", [False, True])
+def test_how_the_information_turns_along_a_step(rng, own, weights):
+    rows, shape = block(rng, own, weights), (P + 2 * own, M)
+    coef, step = 0.5 * rng.standard_normal(shape), 1e-4 * rng.standard_normal(shape)
+    whole, rough = MemoryRows(rows, 16), MemoryRows(rows.rounded(), 16)
+    change = whole.sum(batched.mean_sums, coef + step).upper - whole.sum(batched.mean_sums, coef - step).upper
+    found = whole.sum(batched.turned_sums, coef, step)
+    assert np.allclose(2 * found.upper, change, atol=1e-9)
+    single = rough.sum(batched.turned_sums, coef.astype(np.float32), step.astype(np.float32))
+    assert single.upper.dtype == np.float32
+    assert np.allclose(single.upper, found.upper, rtol=1e-4, atol=1e-7)
+    for k in (0, 7, 31):
+        X = rows.X if rows.own is None else np.hstack([rows.X, rows.own[:, :, k]])
+        used = np.broadcast_to(rows.weights, (N, M))[:, k] > 0
+        assert np.isclose(found.squares[k], ((X[used] @ step[:, k]) ** 2).sum())
+
+
+@pytest.mark.parametrize("weights", ["shared", "prior", "own"])
+def test_the_same_coefficients_for_all_models_are_summed_as_those_of_each(rng, weights):
+    rows = block(rng, own=True, weights=weights).rounded()
+    alike = np.pad(rng.standard_normal(P), (0, 2)).astype(np.float32)[:, None]
+    one = MemoryRows(rows, 40).sum(batched.alike_sums, alike)
+    each = MemoryRows(rows, 40).sum(batched.mean_sums, np.repeat(alike, M, axis=1))
+    assert np.allclose(one.mean, each.mean, rtol=1e-5, atol=1e-5)
+    assert np.allclose(one.upper, each.upper, rtol=1e-5, atol=1e-5)
+
+
+def test_rows_missed_by_some_models_leave_the_sums_of_others_the_same_to_the_last_bit(rng):
+    rows = block(rng, own=True).rounded()
+    alike = np.pad(rng.standard_normal(P), (0, 2)).astype(np.float32)[:, None]
+    weights = np.ones((N, M), dtype=np.float32)
+    weights[:30, 5] = 0.0
+    one = MemoryRows(rows, 40).sum(batched.alike_sums, alike)
+    other = MemoryRows(replace(rows, weights=weights), 40).sum(batched.alike_sums, alike)
+    kept = np.arange(M) != 5
+    assert np.array_equal(one.mean[:, kept], other.mean[:, kept])
+    assert np.array_equal(one.upper[:, kept], other.upper[:, kept])
+    assert not np.allclose(one.upper[:, 5], other.upper[:, 5])
+
+
 def climbed(rows, rough):
     bare = MemoryRows(rows, 40)
     target = bare.sum(batched.outcome_sums)
     return batched_newton.climb(bare, target, np.zeros_like(target), 1e-10, 100, rough)
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("weights", ["shared", "prior", "own"])
+def test_the_last_step_ends_where_it_was_said_to(rng, own, weights):
+    """Sums corrected to first order (110) are those at the estimate, and the decrement is below its bound (111)."""
+    rows = block(rng, own, weights)
+    found = climbed(rows, MemoryRows(rows.rounded(), 40))
+    exact = MemoryRows(rows, 40).sum(batched.whole_sums, found.coef)
+    score = MemoryRows(rows, 40).sum(batched.outcome_sums) - exact.mean
+    left = np.sqrt((lanes.solved(exact.information, score)[0] * score).sum(axis=0))
+    foretold = found.done & (found.decrement > 1e-13)
+    assert foretold.sum() > M / 2
+    assert (left[foretold] < found.decrement[foretold] + 1e-13).all()
+    assert np.allclose(found.upper, exact.upper, rtol=1e-11, atol=1e-10)
+    assert np.allclose(found.loglik, exact.loglik, rtol=1e-13)
 
 
 @pytest.mark.parametrize("own", [False, True])
