@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from glminfer.data.columns import Column, Factor, Masked, pick, sorted_factor
-from glminfer.data.evaluation import Value
+from glminfer.data.evaluation import Value, count_infinite
 from glminfer.errors import FormulaError
 
 
@@ -22,7 +22,9 @@ def digest(value: Value) -> Value:
     if isinstance(column, Masked) or column.dtype.kind not in "bf":
         return Value(pick(column, slice(0, 0)), value.contrast, value.states)
     if column.dtype.kind == "b":
-        return Value(np.unique(column), value.contrast, value.states)
+        return Value(distinct(column), value.contrast, value.states)
+    if not count_infinite(value):
+        return Value(column[:0], value.contrast, value.states)
     odd = np.isinf(column) if column.ndim == 1 else np.isinf(column).any(axis=1)
     return Value(column[odd], value.contrast, value.states)
 
@@ -31,7 +33,13 @@ def distinct(column: Column) -> Column:
     """The distinct values of a complete column."""
     if isinstance(column, Factor):
         return Factor(np.unique(column.codes), column.levels, column.ordered)
-    return column if isinstance(column, Masked) or column.ndim > 1 else np.unique(column)
+    if isinstance(column, Masked) or column.ndim > 1:
+        return column
+    if column.size:  # most outcomes have two values: no need to sort
+        ends = np.unique([column.min(), column.max()])
+        if ((column == ends[0]) | (column == ends[-1])).all():
+            return ends
+    return np.unique(column)
 
 
 def together(a: Mapping[str, Value], b: Mapping[str, Value]) -> dict[str, Value]:

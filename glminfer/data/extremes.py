@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glminfer.errors import DataError
 
 _LEAST, _MOST = 1e-290, 1e290  # sums of squares between these leave room for weights and products of columns
+_PIECES = 1e10  # more than there are
 
 
 def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
@@ -17,6 +18,13 @@ def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
     squares = np.einsum("ij,ij->j", X, X)
     if not _ordinary(squares).all():
         refuse_sizes(squares, np.abs(X).max(axis=0, initial=0.0), names)
+
+
+def largest_of(X: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest absolute value of each column of a piece where the sums of squares leave any doubt, else zeros."""
+    if ((squares >= _LEAST) & (squares <= _MOST / _PIECES)).all():
+        return np.zeros(X.shape[1])
+    return np.asarray(np.abs(X).max(axis=0, initial=0.0))
 
 
 def refuse_sizes(squares: NDArray[np.float64], largest: NDArray[np.float64], names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from glminfer.data.design import Design, complete_rows
 from glminfer.data.digests import digest, distinct, together
 from glminfer.data.evaluation import Value
 from glminfer.data.expressions import Expression
+from glminfer.data.extremes import largest_of
 from glminfer.data.factors import coded_numbers, known_values, matrix
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated, subset_mask
@@ -207,7 +208,8 @@ def fill(columns: Columns, part: Part, asked: Question, design: Design) -> Fille
     y, trials = _coded(design.response, asked.reading, values, extras.get("trials"), n)
     weights = prior if trials is None else prior * trials
     told = tally(y, trials, prior) if asked.reading.response else None
-    sizes = Told(told, np.einsum("ij,ij->j", X, X), np.abs(X).max(axis=0, initial=0.0))
+    squares = np.einsum("ij,ij->j", X, X)
+    sizes = Told(told, squares, largest_of(X, squares))
     return Filled(Block(X, y[:, None], weights[:, None], known[:, None]), trials, sizes)
 
 

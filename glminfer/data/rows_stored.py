@@ -1,4 +1,4 @@
-"""Rows in temporary files, mapped to memory block by block: the sums of `MemoryRows`, to the last bit."""
+"""Rows in temporary files, read to memory block by block: the sums of `MemoryRows`, to the last bit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
 from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
+from glminfer.numerics.alike import ignores_columns
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.threads import in_order, in_turn, one_by_one
 
@@ -59,14 +60,18 @@ class StoredRows:
         return [where for strip in self._strips() for where in strip]
 
     def block(self, where: slice) -> Block:
-        """Some rows, mapped to memory."""
-        X, y, weights, offset = (_rows(found, where) for found in (self.X, self.y, self.weights, self.offset))
-        return Block(X, y, weights, offset, None if self.groups is None else self.groups[where])
+        """Some rows, read to memory."""
+        return replace(self._blind(where), X=_rows(self.X, where))
+
+    def _blind(self, where: slice) -> Block:
+        """A block without columns."""
+        y, weights, offset = (_rows(found, where) for found in (self.y, self.weights, self.offset))
+        return Block(np.empty((len(y), 0)), y, weights, offset, None if self.groups is None else self.groups[where])
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
-        parts = self._strips()
-        sums = one_by_one(lambda strip: strip_sum(self.block, strip, kernel, arrays), parts)
+        parts, block = self._strips(), self._blind if ignores_columns(kernel) else self.block
+        sums = one_by_one(lambda strip: strip_sum(block, strip, kernel, arrays), parts)
         return added(progress(sums, self.n, "rows", lambda k, _: parts[k][-1].stop - parts[k][0].start))
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from glminfer.errors import DataError
 
-_POPULATE = getattr(mmap, "MAP_POPULATE", 0)  # Linux: all pages of a block are mapped at once
+_GONE = "A temporary file with the rows of the model has become shorter than it was. Fit again."
 
 
 class Nameless:
@@ -62,29 +62,39 @@ class Stored:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def rows(self, where: slice) -> NDArray[Any]:
-        """Some rows, as a map of the file: in memory as long as the array is; the next ones are read ahead."""
+        """Some rows, read into fresh memory; the next ones are read ahead."""
         start, stop, _ = where.indices(len(self))
+        out = np.empty((max(stop - start, 0), *self.shape[1:]), self.dtype)
+        if out.size:
+            self._read(memoryview(out.reshape(-1).view(np.uint8)), start * self.row)
         if hasattr(os, "posix_fadvise"):
             row = self.row
             os.posix_fadvise(self.file.fileno, stop * row, (stop - start) * row, os.POSIX_FADV_WILLNEED)
-        return self._mapped(start, max(stop, start), _POPULATE)
+        out.flags.writeable = False
+        return out
+
+    def _read(self, left: memoryview, place: int) -> None:
+        """Fill a buffer from a place in the file; several threads may do so at once."""
+        if not hasattr(os, "preadv"):  # Windows
+            left[:] = memoryview(self._mapped(place, len(left)))
+            return
+        while left:
+            count = os.preadv(self.file.fileno, [left], place)
+            if not count:
+                raise DataError(_GONE)
+            left, place = left[count:], place + count
 
     def whole(self) -> NDArray[Any]:
         """All rows, as a map of the file: what is read of it the system may give up again."""
-        return self._mapped(0, len(self), 0)
+        pages = self._mapped(0, len(self) * self.row)
+        return np.frombuffer(pages, self.dtype).reshape(self.shape) if len(pages) else np.empty(self.shape, self.dtype)
 
-    def _mapped(self, start: int, stop: int, flags: int) -> NDArray[Any]:
-        shape = (stop - start, *self.shape[1:])
-        row = self.row
-        if start == stop or not row:
-            return np.empty(shape, self.dtype)
-        begin = start * row
-        page = begin - begin % mmap.ALLOCATIONGRANULARITY
-        length = stop * row - page
-        how = {"flags": mmap.MAP_SHARED | flags, "prot": mmap.PROT_READ} if flags else {"access": mmap.ACCESS_READ}
-        pages = mmap.mmap(self.file.fileno, length, offset=page, **how)
-        count = (stop - start) * row // self.dtype.itemsize
-        return np.frombuffer(pages, self.dtype, count, begin - page).reshape(shape)
+    def _mapped(self, place: int, length: int) -> Any:
+        if not length:
+            return b""
+        skip = place % mmap.ALLOCATIONGRANULARITY
+        pages = mmap.mmap(self.file.fileno, length + skip, offset=place - skip, access=mmap.ACCESS_READ)
+        return memoryview(pages)[skip:]
 
 
 @dataclass(slots=True, eq=False)

@@ -45,7 +45,7 @@ def approach(rows: Rows, fam: Family, start: Array, few: MemoryRows | None) -> A
         start = _after_subsample(rows, fam, start, few)
     if rows.n < _MANY_ROWS or rows.width < _WORTH:
         return Approach(start[None])
-    found = maximise(Likelihood(rows, fam, kernels.rounded_likelihood), start[None], Control(tol=_NEAR, max_iter=25))
+    found = maximise(Likelihood(rows, fam, rounded=True), start[None], Control(tol=_NEAR, max_iter=25))
     if found.status[0] is not Status.CONVERGED:
         return Approach(found.coef, found.n_iter, found.trace)
     return Approach(found.coef + newton_step(found.terms)[0], found.n_iter + 1, found.trace)

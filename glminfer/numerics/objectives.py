@@ -39,17 +39,18 @@ class Likelihood:
     ----------
     rows : Summable
     family : Family
-    kernel : callable
-        What is summed: ``kernels.rounded_likelihood`` has its curvature in single precision.
+    rounded : bool
+        Whether the curvature is computed in single precision.
     """
 
     rows: Summable
     family: Family
-    kernel: Callable[..., Terms] = kernels.likelihood
+    rounded: bool = False
 
     def __call__(self, coef: Array, models: Models = None) -> Terms:
         """Terms at the coefficients (m, p)."""
-        terms: Terms = self.rows.sum(self.kernel, coef, self.family, models)
+        kernel = kernels.rounded_likelihood if self.rounded else kernels.likelihood
+        terms: Terms = self.rows.sum(kernel, coef, self.family, models)
         return terms
 
     @property

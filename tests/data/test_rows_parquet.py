@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from engines import parquet, rows
 
 import glminfer as gi
 from glminfer.data import stored
+from glminfer.data.digests import distinct
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
 from glminfer.numerics import kernels
 
@@ -242,6 +244,50 @@ def test_stored_arrays(shape: tuple[int, ...]) -> None:
     for where in (slice(0, 2), slice(1, 5), slice(600, 10_000), slice(3, 3), slice(None)):
         np.testing.assert_array_equal(found.rows(where), array[where])
     assert not found.rows(slice(0, 2)).flags.writeable or not shape[0] or 0 in shape
+
+
+def test_sums_of_outcomes_and_weights_do_not_read_the_columns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = gi.logit("y ~ x + z", gi.parquet(folder))
+    stored = fit.rows
+    read: list[int] = []
+    part = Stored.rows
+
+    def rows_(self: Stored, where: slice) -> Any:
+        read.append(len(self.shape) > 1 and self.shape[1])
+        return part(self, where)
+
+    monkeypatch.setattr(Stored, "rows", rows_)
+    assert stored.sum(kernels.count_used) == fit.nobs
+    assert stored.width not in read
+    stored.sum(kernels.column_products)
+    assert stored.width in read
+
+
+@pytest.mark.parametrize("shared", [1e-150, 1.0, 1e145])
+def test_sizes_of_columns_in_pieces(shared: float, tmp_path: Path) -> None:
+    """Squares that add up beyond what double precision holds, though those of each piece do not."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": shared * (1 + rng.random(4000)), "y": rng.integers(0, 2, 4000)})
+    files = parquet(frame, (), 10)
+    if shared == 1.0:
+        assert gi.logit("y ~ x", files).converged
+        return
+    with pytest.raises(gi.DataError) as memory:
+        gi.logit("y ~ x", frame)
+    with pytest.raises(gi.DataError) as pieces:
+        gi.logit("y ~ x", files)
+    assert str(pieces.value) == str(memory.value)
+
+
+COLUMNS = [[0, 1, 1], [1, 1], [], [2.0, 1.0], [3, 1, 2], [0.5, -1.0, 0.5], [True, False], [True], [False, False]]
+
+
+@pytest.mark.parametrize("values", COLUMNS, ids=str)
+def test_distinct_values(values: list[Any]) -> None:
+    column = np.array(values)
+    found = distinct(column)
+    np.testing.assert_array_equal(found, np.unique(column))
+    assert found.dtype == column.dtype
 
 
 @pytest.mark.parametrize("changes", [(), (0,), (3,), (0, 3, 9), (9,)])
