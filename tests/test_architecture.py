@@ -24,6 +24,7 @@ DOORS = {  # the only modules, or folders, that may import a package
     "dask": {"data/rows_dask.py"},
     "distributed": {"data/rows_dask.py"},
     "matplotlib": {"report/plots.py", "report/plots_selection.py"},
+    "numba": {"numerics/compiled.py"},
     "patsy": {"data/"},
     "pooch": {"datasets/download.py"},
     "statsmodels": {"report/crosscheck.py", "inference/multiplicity.py"},
@@ -31,9 +32,9 @@ DOORS = {  # the only modules, or folders, that may import a package
     "tqdm": {"data/progress.py"},
 }
 # optional, or slow to import
-LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "pooch", "statsmodels", "scipy.stats", "tqdm"}
+LAZY = {"pyarrow", "dask", "distributed", "matplotlib", "numba", "pooch", "statsmodels", "scipy.stats", "tqdm"}
 REQUIRED = {"numpy", "scipy", "pandas"}
-NUMERICS = {"numpy", "scipy", "threadpoolctl"}
+NUMERICS = {"numba", "numpy", "scipy", "threadpoolctl"}
 VAGUE_NAMES = {"utils", "util", "base", "core", "helpers", "common", "misc", "tools"}
 
 LONGEST_FUNCTION = 60

@@ -10,6 +10,7 @@ import numpy as np
 from glminfer.numerics import active_set, step_costs
 from glminfer.numerics.active_set import Subproblem
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.inner_loop import InnerLoop, inner_loop
 from glminfer.numerics.known_scores import KnownScores
 from glminfer.numerics.newton import Control
 from glminfer.numerics.standardised import Indices, Standardised
@@ -89,6 +90,7 @@ class Walk:
     work: WorkingSet
     point: Point
     known: KnownScores
+    inner: InnerLoop | None
     null: float = 0.0
     rate: float = _FRESH
     stale: bool = True
@@ -103,7 +105,7 @@ def start(problem: Problem) -> Walk:
     outcome = problem.outcome
     work = empty_set(problem.source, outcome, outcome.weights / 4)
     known = KnownScores(problem.source, np.sqrt(outcome.weights))
-    walk = Walk(problem, work, work.evaluate(np.empty(0)), known)
+    walk = Walk(problem, work, work.evaluate(np.empty(0)), known, inner_loop(problem.source))
     tol = problem.control.tol
     if problem.source.intercept:
         _admit(walk, np.array([problem.source.q - 1]))
@@ -164,7 +166,7 @@ def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
     """Go on to the next λ and solve there; the conditions are checked for every column."""
     problem, work = walk.problem, walk.work
     _foresee(walk, lambda_)
-    steps = _settle(walk, lambda_, tol)
+    steps, worst = _settle(walk, lambda_, tol)
     while True:
         score = walk.known.beyond(walk.point.residual, lambda_ * problem.l1, ~work.inside)
         score[work.at] = walk.point.score
@@ -173,8 +175,9 @@ def solved_at(walk: Walk, lambda_: float, tol: float) -> Solved:
         if not new.size or steps >= problem.control.limit(_STEPS):
             break
         _admit(walk, new)
-        steps += _settle(walk, lambda_, tol)
-    worst = max(float(_violation(walk.point, *_penalties(walk, lambda_))), float(over.max(initial=0.0)))
+        more, worst = _settle(walk, lambda_, tol)
+        steps += more
+    worst = max(worst, float(over.max(initial=0.0)))
     found = Solved(lambda_, work.at.copy(), walk.point.u, score, loglik(walk), worst, worst <= tol, steps)
     if lambda_ < walk.passed[-1].lambda_:  # above the largest, where nothing has entered, there is nothing to learn
         walk.passed = [*walk.passed[-2:], found]
@@ -211,13 +214,15 @@ def _violation(point: Point, l1: Array, l2: Array) -> float:
     return float(off.max(initial=0.0))
 
 
-def _settle(walk: Walk, lambda_: float, tol: float) -> int:
-    """Newton steps (64) on the working set until the violation is below the tolerance; how many."""
+def _settle(walk: Walk, lambda_: float, tol: float) -> tuple[int, float]:
+    """Newton steps (64) on the working set until the violation is below the tolerance; how many, and the violation."""
     l1, l2 = _penalties(walk, lambda_)
-    worst, limit = _violation(walk.point, l1, l2), walk.problem.control.limit(_STEPS)
-    for step in range(limit):
+    worst, limit, first = _violation(walk.point, l1, l2), walk.problem.control.limit(_STEPS), 0
+    if walk.inner is not None:
+        first, worst = _settle_compiled(walk, (l1, l2), worst, tol, limit)
+    for step in range(first, limit):
         if worst <= tol:
-            return step
+            return step, worst
         if walk.stale and _pays(walk, worst, tol):
             _refresh(walk)
         trial = _step(walk, l1, l2)
@@ -231,7 +236,22 @@ def _settle(walk: Walk, lambda_: float, tol: float) -> int:
             now = _violation(trial, l1, l2)
         walk.rate, walk.stale = now / worst, True
         walk.point, worst = trial, now
-    return limit
+    return limit, worst
+
+
+def _settle_compiled(
+    walk: Walk, penalties: tuple[Array, Array], worst: float, tol: float, limit: int
+) -> tuple[int, float]:
+    """The same, as far as steps without a search come."""
+    assert walk.inner is not None
+    steps, taken = 0, 1
+    while worst > tol and steps < limit and (taken or walk.stale):
+        if steps or not taken:
+            _refresh(walk)
+        taken, worst, walk.point = walk.inner.run(walk.work, walk.point, penalties, (worst, tol), limit - steps)
+        walk.stale = walk.stale or taken > 0
+        steps += taken
+    return steps, worst
 
 
 def _step(walk: Walk, l1: Array, l2: Array) -> Point:
@@ -257,7 +277,7 @@ def _pays(walk: Walk, worst: float, tol: float) -> bool:
 def _learn(walk: Walk, before: Point, after: Point) -> None:
     """Let the curvature explain the change of the score between two points, where that saves passes over the rows."""
     n, k = len(walk.work.Z), walk.work.k
-    if step_costs.evaluation(n, k) > step_costs.learning(k):
+    if walk.inner is None and step_costs.evaluation(n, k) > step_costs.learning(k):
         walk.work.learn(after.u - before.u, before.score - after.score)
 
 
@@ -304,20 +324,17 @@ def _expected_scores(walk: Walk, lambda_: float) -> Array:
 
 
 def _extrapolated(passed: list[Solved], lambda_: float, k: int) -> Array | None:
-    """The parabola in log λ through the last three solutions, while the same coefficients are different from zero."""
-    if len(passed) < 3 or lambda_ <= 0:
+    """Parabolas in log λ through the last three solutions; lines where a coefficient was zero at the first."""
+    if len(passed) < 3 or lambda_ <= 0 or passed[0].lambda_ == np.inf:
         return None
     U = np.zeros((3, k))
     for row, solved in zip(U, passed, strict=True):
         row[: len(solved.u)] = solved.u
-    moving = U != 0
-    if (moving[0] != moving[2]).any() or (moving[1] != moving[2]).any():
-        return None
-    x = np.log([solved.lambda_ for solved in passed]) - np.log(lambda_)
-    a, b, c = x
-    weights = np.array([b * c / ((a - b) * (a - c)), a * c / ((b - a) * (b - c)), a * b / ((c - a) * (c - b))])
-    u = weights @ U
-    return np.where(u * U[2] < 0, 0.0, u)
+    a, b, c = np.log([solved.lambda_ for solved in passed]) - np.log(lambda_)
+    curved = np.array([b * c / ((a - b) * (a - c)), a * c / ((b - a) * (b - c)), a * b / ((c - a) * (c - b))])
+    straight = np.array([0.0, c / (c - b), b / (b - c)])
+    u = np.where(U[0] != 0, curved @ U, straight @ U)
+    return np.where((u * U[2] < 0) | (U[2] == 0), 0.0, u)
 
 
 def _along_tangent(walk: Walk, lambda_: float) -> Array:

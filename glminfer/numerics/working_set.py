@@ -97,6 +97,10 @@ class WorkingSet:
     Z : (n, room) Fortran order
     H : (room, room)
         Z'SZ.
+    factored : Factor, optional
+        Of the face that was last solved on.
+    changes : int
+        How often the curvature of columns inside has changed.
     """
 
     source: Standardised
@@ -108,6 +112,7 @@ class WorkingSet:
     Z: Array
     H: Array
     factored: Factor | None = None
+    changes: int = 0
 
     @property
     def at(self) -> Indices:
@@ -177,7 +182,7 @@ class WorkingSet:
             )
         self.H[:k, :k] = H + np.tril(H, -1).T
         self.S = S
-        self.factored = None
+        self._changed()
 
     def learn(self, step: Array, change: Array) -> None:
         """Make the curvature explain the change of the score over a step: BFGS, as after (64)."""
@@ -189,7 +194,10 @@ class WorkingSet:
             return
         H -= np.outer(expected, expected / before)
         H += np.outer(change, change / now)
-        self.factored = None
+        self._changed()
+
+    def _changed(self) -> None:
+        self.factored, self.changes = None, self.changes + 1
 
     def solve(self, active: Indices, l2: Array, b: Array) -> Array:
         """(H_AA + diag l2)⁻¹ b; the factor is kept for the next step on the same face."""

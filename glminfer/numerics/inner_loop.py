@@ -1,0 +1,85 @@
+"""Newton steps of a path by compiled code, for problems so small that calling NumPy takes longer than computing.
+
+The curvature stays as it is meanwhile; the factor of its face is kept between steps and between λ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from glminfer.numerics import compiled
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.standardised import Indices, Standardised
+from glminfer.numerics.working_set import Point, WorkingSet
+
+_ROWS = 5_000  # with more, NumPy is as fast
+_NUMBERS = 20_000  # a path of fewer is done before numba is loaded
+_RATE = 0.2  # a step that shrinks the violation by less asks for a new curvature
+
+
+@dataclass(slots=True)
+class InnerLoop:
+    """Compiled steps and the Cholesky factor that they go on with.
+
+    Attributes
+    ----------
+    settle : callable
+        ``plain_loops.settle``.
+    L : (room, room)
+    face : (room,)
+        The columns of the factor.
+    known : int
+        Its rows.
+    changes : int
+        The number of the curvature that it belongs to.
+    l2 : (k,)
+        The penalty that it belongs to.
+    """
+
+    settle: Callable[..., tuple[int, float, int]]
+    L: Array
+    face: Indices
+    known: int
+    changes: int
+    l2: Array
+
+    def run(
+        self, work: WorkingSet, point: Point, penalties: tuple[Array, Array], goal: tuple[float, float], limit: int
+    ) -> tuple[int, float, Point]:
+        """Steps with the curvature as it is from a violation (61) down to a tolerance: how many, violation, point."""
+        l1, l2 = penalties
+        worst, tol = goal
+        self._keep_up(work, l2)
+        columns, state = np.zeros((8, work.k)), np.empty((2, len(point.eta)))
+        columns[:4] = l1, l2, point.u, point.score
+        outcome = (work.outcome.y, work.outcome.weights, work.outcome.offset)
+        factor = (self.L, self.face, self.known)
+        steps, now, self.known = self.settle(
+            work.Z.T[: work.k], work.H, *factor, outcome, tuple(state), tuple(columns), (tol, _RATE, worst), limit
+        )
+        if not steps:
+            return 0, worst, point
+        if now > tol:  # the last trial was refused
+            return steps, now, work.evaluate(columns[2])
+        return steps, now, Point(columns[2], columns[3], *state)
+
+    def _keep_up(self, work: WorkingSet, l2: Array) -> None:
+        """Forget the factor where the curvature or the penalty is another."""
+        room = len(work.columns)
+        if len(self.L) != room:
+            self.L, self.face, self.known = np.zeros((room, room)), np.zeros(room, dtype=np.intp), 0
+        m = min(len(l2), len(self.l2))
+        if self.changes != work.changes or (l2[:m] != self.l2[:m]).any():
+            self.known = 0
+        self.changes, self.l2 = work.changes, l2
+
+
+def inner_loop(source: Standardised) -> InnerLoop | None:
+    """Compiled steps, where numba is installed and they pay."""
+    n, q = len(source.X), source.q
+    if n > _ROWS or n * q < _NUMBERS or (settle := compiled.settle()) is None:
+        return None
+    return InnerLoop(settle, np.empty((0, 0)), np.empty(0, dtype=np.intp), 0, 0, np.empty(0))
