@@ -35,13 +35,12 @@ def row_threads(count: int) -> Iterator[None]:
         set_threads()
 
 
-def glminfer(scenario: Scenario, threads: int) -> Timed:
-    """A formula and a DataFrame to the tidy table."""
+def tidy(scenario: Scenario) -> Timed:
+    """glminfer: a formula and a frame to the tidy table."""
     import glminfer as gi
 
     def run() -> Answer:
-        with row_threads(threads):
-            table = gi.logit(scenario.formula, scenario.frame).tidy()
+        table = gi.logit(scenario.formula, scenario.frame).tidy()
         order = _order(table.term)
         return table.estimate.to_numpy()[order], table.std_error.to_numpy()[order]
 
@@ -80,7 +79,8 @@ def glum(scenario: Scenario) -> Timed:
     """glum without a penalty: a formula and a DataFrame to the table with model-based errors."""
     from glum import GeneralizedLinearRegressor
 
-    frame = scenario.frame.astype({"g": "category"}) if "g" in scenario.frame else scenario.frame
+    labels = scenario.frame.select_dtypes(exclude=["number", "bool"]).columns
+    frame = scenario.frame.astype(dict.fromkeys(labels, "category"))
     outcome, rhs = frame.y.to_numpy(float), scenario.formula.split("~")[1]
 
     def run() -> Answer:

@@ -20,7 +20,10 @@ class Scenario:
 
     @property
     def n_coefficients(self) -> int:
-        return self.frame.shape[1] + ("g" in self.frame)  # less the outcome, plus the intercept and a second dummy
+        """Of the intercept, the numbers, and the levels of labels but one."""
+        kinds = self.frame.drop(columns="y")
+        coded = [name for name in kinds if f"C({name})" in self.formula or kinds[name].dtype.kind not in "biuf"]
+        return 1 + kinds.shape[1] - len(coded) + sum(kinds[name].nunique() - 1 for name in coded)
 
 
 def numeric(n: int, p: int, rounds: int = 3) -> Scenario:
@@ -41,6 +44,19 @@ def mixed(n: int = 300, rounds: int = 10) -> Scenario:
     columns = {f"x{k}": column for k, column in enumerate(X)}
     frame = pd.DataFrame({"y": _outcome(rng, eta), **columns, "g": g})
     return Scenario(f"{n:,} rows × (5 numeric + 3 levels)", frame, "y ~ " + " + ".join([*columns, "g"]), rounds, 20)
+
+
+def factor(n: int, levels: int, rounds: int = 3) -> Scenario:
+    """Ten normal covariates and a factor with many levels: which session, which neuron."""
+    rng = np.random.default_rng(4)
+    X, codes = rng.standard_normal((10, n)), rng.integers(0, levels, n)
+    eta = -0.3 + np.linspace(-0.4, 0.4, 10) @ X + rng.normal(0, 0.5, levels)[codes]
+    columns = {f"x{k}": column for k, column in enumerate(X)}
+    g = pd.Categorical.from_codes(codes, [f"s{k:05}" for k in range(levels)])
+    frame = pd.DataFrame({"y": _outcome(rng, eta), **columns, "g": g})
+    return Scenario(
+        f"{n:,} rows × (10 numeric + {levels:,} levels)", frame, "y ~ " + " + ".join([*columns, "g"]), rounds
+    )
 
 
 def repeated(n: int, rounds: int = 3) -> Scenario:
