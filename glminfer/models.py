@@ -21,7 +21,7 @@ from glminfer.errors import (
 from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around, warn_about
 from glminfer.fit.records import FitRecord, Lost
-from glminfer.fit.single import SOLVERS, Method, fit_single
+from glminfer.fit.single import SOLVERS, Method, fit_single, storage_of
 from glminfer.inference import (
     covariance,
     deviance,
@@ -200,7 +200,7 @@ def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recor
     how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
     call = {"formula": formula, "data": kept, **how, **options, **recorded}
     with one_blas_thread():
-        sample = learn(formula, data, **options, caller=names_around(), compress=method.control.compress)
+        sample = learn(formula, data, **options, caller=names_around(), storage=storage_of(method))
         record = autocorrelation.noted(fit_single(sample, method, call))
     warn_about(record)
     return as_fit(record)
@@ -209,10 +209,11 @@ def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recor
 def _refitted(fit: FitRecord, data: Any, options: dict[str, Any]) -> Fit:
     """The same model from its data; functions of the formula come from the fit."""
     call = {**fit.call, **options, "data": data}
+    method = Method(fit.family.link, fit.solver, fit.control, fit.penalty)
     with one_blas_thread():
-        given = {**options, "env": dict(fit.design.scope.env), "compress": fit.control.compress}
+        given = {**options, "env": dict(fit.design.scope.env), "storage": storage_of(method)}
         sample = learn(fit.design.formula.text, data, **given)
-        again = fit_single(sample, Method(fit.family.link, fit.solver, fit.control, fit.penalty), call)
+        again = fit_single(sample, method, call)
     return as_fit(replace(again, notes=fit.notes))  # which an order that was lost with the pickle may have made
 
 

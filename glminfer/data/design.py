@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data import frames
-from glminfer.data.coding import LearnedFactor, constant_weights
+from glminfer.data.coding import LearnedFactor
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
 from glminfer.data.expressions import all_columns, label_columns, stored_columns
-from glminfer.data.factors import Learned, coded_numbers, learn_factors, vanished
+from glminfer.data.factors import Learned, coded_numbers, constant, learn_factors, vanished
 from glminfer.data.formula import Formula
 from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
@@ -23,7 +23,7 @@ from glminfer.data.pieces import in_pieces
 from glminfer.data.reading import Given, Reading, condition, given, read
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.rows import Rows, memory_rows
-from glminfer.data.sample_rows import sample_rows
+from glminfer.data.sample_rows import Storage, sample_rows
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
@@ -33,6 +33,7 @@ from glminfer.errors import FormulaError, one_of
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
+_PLAIN = Storage()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +89,14 @@ class Design:
     used: frozenset[str]
     notes: tuple[str, ...] = ()
 
-    def block(self, data: Any, *, unseen: Literal["raise", "nan"] = "raise", response: bool = False) -> NewRows:
+    def block(
+        self,
+        data: Any,
+        *,
+        unseen: Literal["raise", "nan"] = "raise",
+        response: bool = False,
+        coded: bool | None = False,
+    ) -> NewRows:
         """The columns for other rows, with everything that was learned left as it is.
 
         Parameters
@@ -99,6 +107,9 @@ class Design:
             What to do with a level that was not there when learning: an error, or treat the row as missing.
         response : bool
             Whether to read the outcome, trials and weights as well.
+        coded : bool, optional
+            Whether factors may be coded (`long_factors`), for callers that only multiply with the columns; None where
+            it pays.
 
         Returns
         -------
@@ -106,7 +117,7 @@ class Design:
             Rows with missing values are left out of X; ``keep`` tells which rows are in.
         """
         one_of(unseen, ("raise", "nan"), "unseen")
-        return new_rows(self, data, unseen, response)
+        return new_rows(self, data, unseen, response, coded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +212,7 @@ def learn(
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
     also: Sequence[tuple[str, Column]] = (),
-    compress: bool | None = False,
+    storage: Storage = _PLAIN,
 ) -> Sample:
     """Learn a design from data: columns, levels, transforms, the outcome, and the rows that can be used.
 
@@ -224,8 +235,8 @@ def learn(
         Names where the model is fitted; only functions and modules are taken from it.
     also : sequence of (name, values), optional
         Columns over all rows given that are used beside the formula: rows that miss a value of theirs are dropped too.
-    compress : bool, optional
-        Whether alike rows are stored and computed on once; None where a look at the data says it pays.
+    storage : Storage
+        Whether alike rows are stored once, and factors of many levels as codes.
 
     Returns
     -------
@@ -243,7 +254,7 @@ def learn(
     if table is not None:
         sample = learn_in_pieces(formula, table, **arguments, **told)
     else:
-        sample = learn_columns(formula, data, **arguments, **told, compress=compress)
+        sample = learn_columns(formula, data, **arguments, **told, storage=storage)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
@@ -263,7 +274,7 @@ def learn_columns(
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
     also: Sequence[tuple[str, Column]] = (),
-    compress: bool | None = False,
+    storage: Storage = _PLAIN,
 ) -> Sample:
     """As `learn`, but the left side may be empty: ``y`` is then NaN and the outcomes come from elsewhere."""
     one_of(missing, ("drop", "raise"), "missing")
@@ -274,7 +285,7 @@ def learn_columns(
     selection = complete_rows(reading, columns, [*extras.items(), *also], subset, data)
     values = evaluated(reading.expressions, columns, selection, reading.scope, check=lambda: selection.check(missing))
     extras = {k: selection.of(v) for k, v in extras.items()}
-    return _sample(reading, how, columns, selection, values, extras, event, compress)
+    return _sample(reading, how, columns, selection, values, extras, event, storage)
 
 
 def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
@@ -312,7 +323,7 @@ def _sample(
     values: Mapping[str, Value],
     extras: Mapping[str, Floats],
     event: Any,
-    compress: bool | None,
+    storage: Storage,
 ) -> Sample:
     n = selection.n
     prior = prior_weights(extras.get("weights"), n)
@@ -324,7 +335,7 @@ def _sample(
     known = total_offset(reading.offsets, values, extras.get("offset"), n)
     return Sample(
         design=design,
-        rows=sample_rows(reading.formula, learned, (y, weights, known), compress),
+        rows=sample_rows(reading.formula, learned, (y, weights, known), storage),
         trials=trials,
         used=selection.positions,
         n_given=selection.n_given,
@@ -357,7 +368,7 @@ def learned_design(
         factors=learned.factors,
         full=learned.full,
         has_intercept=reading.formula.has_intercept,
-        constant=_constant(reading.formula, learned),
+        constant=constant(reading.formula, learned),
         reference=learned.reference,
         offsets={e.text: values[e.text].states for e in reading.offsets},
         left={e.text: values[e.text].states for e in reading.response},
@@ -366,19 +377,6 @@ def learned_design(
         used=frozenset(stored_columns(reading.expressions)),
         notes=learned.notes,
     )
-
-
-def _constant(formula: Formula, learned: Learned) -> Floats | None:
-    """Weights c with X @ c = 1: the intercept, or the first fully coded main effect."""
-    c = np.zeros(len(learned.names))
-    if formula.has_intercept:
-        c[0] = 1.0
-        return c
-    for term, flags in zip(formula.terms, learned.full, strict=True):
-        if flags == (True,):
-            c[learned.terms[term.name]] = constant_weights(learned.factors[term.name])
-            return c
-    return None
 
 
 def _vanished(reading: Reading, columns: Columns, selection: Selection, learned: Learned) -> list[str]:

@@ -16,7 +16,7 @@ _PIECES = 1e10  # more than there are
 def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
     """Raise when the sum of squares of a column overflows, or vanishes although the column is not zero."""
     squares = np.einsum("ij,ij->j", X, X)
-    if not _ordinary(squares).all():
+    if not ordinary(squares).all():
         refuse_sizes(squares, np.abs(X).max(axis=0, initial=0.0), names)
 
 
@@ -29,11 +29,12 @@ def largest_of(X: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[
 
 def refuse_sizes(squares: NDArray[np.float64], largest: NDArray[np.float64], names: Sequence[str]) -> None:
     """The same from the sum of squares and the largest absolute value of each column."""
-    for j in np.flatnonzero(~_ordinary(squares) & (largest > 0)).tolist():
+    for j in np.flatnonzero(~ordinary(squares) & (largest > 0)).tolist():
         raise _extreme(names[j], float(largest[j]))
 
 
-def _ordinary(squares: NDArray[np.float64]) -> NDArray[np.bool_]:
+def ordinary(squares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which sums of squares leave room for weights and products of columns."""
     return (squares >= _LEAST) & (squares <= _MOST)
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.coding import LearnedFactor, coded, full_codings, known_codes, term_names, with_rows
+from glminfer.data.coding import (
+    LearnedFactor,
+    coded,
+    constant_weights,
+    full_codings,
+    known_codes,
+    term_names,
+    with_rows,
+)
 from glminfer.data.columns import Factor, Masked, factorised
 from glminfer.data.evaluation import Value, count_infinite, refuse_infinite
 from glminfer.data.expressions import Expression, shown_name
@@ -119,6 +127,19 @@ def _references(factors: Mapping[str, LearnedFactor]) -> dict[str, Any]:
     }
 
 
+def constant(formula: Formula, learned: Learned) -> Floats | None:
+    """Weights c with X @ c = 1: the intercept, or the first fully coded main effect."""
+    c = np.zeros(len(learned.names))
+    if formula.has_intercept:
+        c[0] = 1.0
+        return c
+    for term, flags in zip(formula.terms, learned.full, strict=True):
+        if flags == (True,):
+            c[learned.terms[term.name]] = constant_weights(learned.factors[term.name])
+            return c
+    return None
+
+
 def known_values(factor: LearnedFactor, value: Value) -> NDArray[Any]:
     """Numbers or level codes of a learned factor on later rows; code -2 is a level that was not there."""
     column = value.column
@@ -158,32 +179,27 @@ def vanished(found: Mapping[str, Iterable[Any]], learned: Learned) -> list[str]:
 
 def matrix(formula: Formula, learned: Learned | Design, values: Mapping[str, NDArray[Any]], n: int) -> Floats:
     """The (n, p) design matrix from the values of the factors."""
-    parts = _sources(formula, learned.factors, learned.full, values)
-    if formula.has_intercept:
-        parts.insert(0, ())
-    found = zip(learned.terms.values(), parts, strict=True)
     width = max((where.stop for where in learned.terms.values()), default=0)
+    found = ((learned.terms[name], part) for name, part in term_sources(formula, learned, values))
     return fill([(where, part) for where, part in found if where.stop > where.start], n, width)
 
 
-def _sources(
-    formula: Formula,
-    learned: Mapping[str, LearnedFactor],
-    full: Sequence[tuple[bool, ...]],
-    values: Mapping[str, NDArray[Any]],
-) -> list[Sequence[Source]]:
-    """For each term, what its columns are products of."""
+def term_sources(
+    formula: Formula, learned: Learned | Design, values: Mapping[str, NDArray[Any]], without: Collection[str] = ()
+) -> Iterator[tuple[str, Sequence[Source]]]:
+    """For each term but some, what its columns are products of: nothing for the intercept."""
     tables: dict[tuple[str, bool], Floats] = {}
 
     def source(text: str, flag: bool) -> Source:
-        factor = learned[text]
+        factor = learned.factors[text]
         if factor.width:
             return Numbers(values[text])
         if (text, flag) not in tables:
             tables[text, flag] = factor.coding(flag).table(len(factor.levels))
         return Codes(values[text], tables[text, flag])
 
-    return [
-        [source(f, flag) for f, flag in zip(term.factors, flags, strict=True)]
-        for term, flags in zip(formula.terms, full, strict=True)
-    ]
+    if formula.has_intercept:
+        yield "Intercept", ()
+    for term, flags in zip(formula.terms, learned.full, strict=True):
+        if term.name not in without:
+            yield term.name, [source(f, flag) for f, flag in zip(term.factors, flags, strict=True)]

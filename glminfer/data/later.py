@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,10 @@ from glminfer.data import frames
 from glminfer.data.columns import Factor
 from glminfer.data.evaluation import Value
 from glminfer.data.expressions import Expression, all_columns, expression, label_columns, stored_columns
-from glminfer.data.factors import known_values, matrix
+from glminfer.data.factors import known_values
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated
+from glminfer.data.long_factors import columns as columns_of
 from glminfer.data.pieces import InPieces
 from glminfer.data.response import code_response
 from glminfer.data.rowwise import is_stateful
@@ -40,7 +41,7 @@ class NewRows:
     Attributes
     ----------
     X : (m, p)
-        The rows without missing values.
+        The rows without missing values; a `Mixed` matrix in its place where factors are coded.
     offset : (m,)
     keep : (m,) positions
         Where they are among the ``n`` rows given.
@@ -61,7 +62,7 @@ class NewRows:
 
 
 @np.errstate(all="ignore")  # as when learning
-def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
+def new_rows(design: Design, data: Any, unseen: str, response: bool, coded: bool | None) -> NewRows:
     """Any rows in the columns of a design (see `Design.block`)."""
     factors, offsets, left = _expressions(design, response)
     everything = [*factors, *offsets, *left]
@@ -75,7 +76,7 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool) -> NewRows:
     selection.leave_out_missing([*((name, columns.data[name]) for name in all_columns(everything)), *extras.items()])
     values, arrays = _known(design, everything, factors, columns, selection, unseen)
     extras = {what: selection.of(v) for what, v in extras.items()}
-    X = matrix(design.formula, design, arrays, selection.n)
+    X = cast(Floats, columns_of(design.formula, design, arrays, selection.n, coded))
     known_part = offset(offsets if values else (), values, extras.get("offset"), selection.n)
     told = _later_outcome(design, left, values, extras, selection.n) if response else (None, None, None)
     return NewRows(X, known_part, selection.positions, n, frames.index(data), *told)

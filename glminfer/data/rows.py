@@ -19,7 +19,7 @@ from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.threads import in_order
 
 Kernel = Callable[..., Any]
-_BLOCK_NUMBERS = 1 << 18  # one block of X is two megabytes: it stays in the cache (measured: docs/decisions.md)
+BLOCK_NUMBERS = 1 << 18  # one block of X is two megabytes: it stays in the cache (measured: docs/decisions.md)
 _STRIPS = 32
 
 
@@ -56,7 +56,7 @@ class Rows(Protocol):
     def without(self, gone: NDArray[np.bool_]) -> Rows:
         """The same rows, those marked in ``gone`` (n,) weighing nothing."""
 
-    def every(self, step: int) -> MemoryRows:
+    def every(self, step: int) -> Rows:
         """Each ``step``-th row, brought to memory: a subsample to start from."""
 
     def some(self, places: NDArray[np.intp]) -> Block:
@@ -162,7 +162,7 @@ class MemoryRows:
 
 def strips(n: int, p: int, block_rows: int = 0) -> list[list[slice]]:
     """Blocks of ``n`` rows of ``p`` columns, in a number of strips that does not depend on the number of threads."""
-    size = block_rows or max(512, _BLOCK_NUMBERS // max(p, 1))
+    size = block_rows or max(512, BLOCK_NUMBERS // max(p, 1))
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
     per_strip = -(-len(blocks) // _STRIPS)
     return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]

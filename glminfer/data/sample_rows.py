@@ -1,27 +1,48 @@
-"""How the rows of a sample are stored: each with columns of its own, or alike rows once."""
+"""How the rows of a sample are stored: each with columns of its own, alike rows once, or long factors as codes."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.extremes import refuse_extreme
-from glminfer.data.factors import Learned, matrix
+from glminfer.data.extremes import ordinary, refuse_extreme, refuse_sizes
+from glminfer.data.factors import Learned
 from glminfer.data.formula import Formula
+from glminfer.data.long_factors import columns
 from glminfer.data.rows import MemoryRows, memory_rows
+from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rows_repeated import RepeatedRows, find_alike, repeated_rows
+from glminfer.numerics.mixed import Mixed
 
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What of the rows is stored once or as codes: None is where it pays (see `gi.Control`)."""
+
+    compress: bool | None = False
+    coded: bool | None = False
+
+
 def sample_rows(
-    formula: Formula, learned: Learned, vectors: tuple[Floats, Floats, Floats], compress: bool | None
-) -> MemoryRows | RepeatedRows:
-    """Rows from the values of the factors and from outcomes, weights and offsets, alike ones once where that pays."""
+    formula: Formula, learned: Learned, vectors: tuple[Floats, Floats, Floats], storage: Storage
+) -> MemoryRows | RepeatedRows | CodedRows:
+    """Rows from the values of the factors and from outcomes, weights and offsets.
+
+    Alike rows are stored once, or else factors of many levels as codes, where that pays.
+    """
     n, values = len(vectors[0]), learned.values
-    alike = find_alike(values, vectors[2], n, compress)
+    alike = find_alike(values, vectors[2], n, storage.compress)
     if alike is not None:
         n, values = len(alike.first), {text: column[alike.first] for text, column in values.items()}
-    X = matrix(formula, learned, values, n)
+    X = columns(formula, learned, values, n, storage.coded if alike is None else False)
+    if isinstance(X, Mixed):
+        if not ordinary(squares := X.squares()).all():
+            refuse_sizes(squares, X.largest(), learned.names)
+        y, weights, offset = (v[:, None] for v in vectors)
+        return CodedRows(X, y, weights, offset)
     refuse_extreme(X, learned.names)
     return memory_rows(X, *vectors) if alike is None else repeated_rows(X, alike, *vectors)

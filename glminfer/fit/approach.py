@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.rows import MemoryRows, Rows
+from glminfer.data.rows import Rows
+from glminfer.data.rows_coded import CodedRows
 from glminfer.errors import Status
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Terms
@@ -34,16 +35,16 @@ class Approach:
     trace: tuple[Step, ...] = ()
 
 
-def subsample(rows: Rows) -> MemoryRows | None:
+def subsample(rows: Rows) -> Rows | None:
     """An even part of the rows in memory, where there are many rows for each column."""
     return rows.every(_FEWER) if rows.n >= max(_MANY_ROWS, 400 * rows.width) else None
 
 
-def approach(rows: Rows, fam: Family, start: Array, few: MemoryRows | None) -> Approach:
+def approach(rows: Rows, fam: Family, start: Array, few: Rows | None) -> Approach:
     """From a start (p,) to near the maximum: on a subsample, along its curvature (123), in single precision."""
     if few is not None:
         start = _after_subsample(rows, fam, start, few)
-    if rows.n < _MANY_ROWS or rows.width < _WORTH:
+    if rows.n < _MANY_ROWS or rows.width < _WORTH or isinstance(rows, CodedRows):  # codes have no product to spare
         return Approach(start[None])
     found = maximise(Likelihood(rows, fam, rounded=True), start[None], Control(tol=_NEAR, max_iter=25))
     if found.status[0] is not Status.CONVERGED:
@@ -64,14 +65,14 @@ def continued(near: Approach, found: Solution) -> Solution:
     return replace(found, n_iter=found.n_iter + near.n_iter, trace=(*near.trace, *last))
 
 
-def _after_subsample(rows: Rows, fam: Family, start: Array, few: MemoryRows) -> Array:
+def _after_subsample(rows: Rows, fam: Family, start: Array, few: Rows) -> Array:
     found = _fit_of_few(few, fam, start)
     if found is None:
         return start
     return _along(rows, few, fam, found) if few.n >= _STEADY * few.width else found.coef[0]
 
 
-def _fit_of_few(few: MemoryRows, fam: Family, start: Array) -> Solution | None:
+def _fit_of_few(few: Rows, fam: Family, start: Array) -> Solution | None:
     """The estimate of a subsample to a hundredth of its standard errors, itself started from a smaller one."""
     fewer = subsample(few)
     before = None if fewer is None else _fit_of_few(fewer, fam, start)
@@ -80,7 +81,7 @@ def _fit_of_few(few: MemoryRows, fam: Family, start: Array) -> Solution | None:
     return found if found.status[0] is Status.CONVERGED else before
 
 
-def _along(rows: Rows, few: MemoryRows, fam: Family, found: Solution) -> Array:
+def _along(rows: Rows, few: Rows, fam: Family, found: Solution) -> Array:
     """One step on the score of all rows with the curvature of the subsample (123); it needs no matrix product."""
     loglik, score = Likelihood(rows, fam).slope(found.coef[0])
     times = float(rows.sum(kernels.totals)[0] / few.sum(kernels.totals)[0])

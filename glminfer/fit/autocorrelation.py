@@ -10,6 +10,7 @@ import pandas as pd
 
 from glminfer.data import frames
 from glminfer.data.rows import MemoryRows
+from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rows_repeated import RepeatedRows
 from glminfer.data.sessions import Sessions, sessions
 from glminfer.errors import InputError
@@ -22,6 +23,7 @@ _NEAR, _WIDE = 4.0, 5.0  # standard deviations: silent on independent rows (docs
 _MOST = 1 << 15  # rows looked at: enough to see a correlation of 0.02, at a cost that does not grow with the data
 _REACH = 3  # the factors look so many times as far as the alarm
 _LITTLE = 1.1  # a variance no more than so many times as large is not worth a warning
+_COEFFICIENTS, _AT_ONCE = 1000, 64  # coefficients looked at, and at once: of a long factor the first
 _TIMES = (pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex)
 
 
@@ -50,7 +52,7 @@ def _unspecified(fit: FitRecord) -> bool:
 def _conventional(fit: FitRecord) -> tuple[Any, Any] | None:
     """The order that data in memory have without being told: a column "trial", with "session"; an index of times."""
     data = fit.call["data"]
-    if not isinstance(fit.rows, MemoryRows | RepeatedRows):
+    if not isinstance(fit.rows, MemoryRows | RepeatedRows | CodedRows):
         return None
     names = frames.names(data)
     if "trial" in names:
@@ -85,11 +87,14 @@ def _largest(
     fit: FitRecord, order: Sessions, block: Block, residuals: Array, weight: Array, lags: int
 ) -> tuple[str, float] | None:
     """The coefficient, other than the intercept, whose variance is most too small, and how many times."""
-    told = [j for j, name in enumerate(fit.columns) if name != "Intercept" and fit.finite[j]]
+    told = [j for j, name in enumerate(fit.columns) if name != "Intercept" and fit.finite[j]][:_COEFFICIENTS]
     if not told:
         return None
-    shares = np.sqrt(weight[:, None]) * (block.X @ (fit.working_covariance @ fit.T[told].T))
-    factors = variance_factors(residuals, shares, order.starts, lags)
+    V, root, found = fit.working_covariance, np.sqrt(weight[:, None]), []
+    for start in range(0, len(told), _AT_ONCE):
+        shares = root * (block.X @ (V @ fit.T[told[start : start + _AT_ONCE]].T))
+        found.append(variance_factors(residuals, shares, order.starts, lags))
+    factors = np.concatenate(found)
     return fit.columns[told[int(np.argmax(factors))]], float(factors.max())
 
 

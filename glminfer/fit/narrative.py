@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from glminfer.data.design import Design, Sample
 from glminfer.errors import Status, counted
+from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
 
 _NAMED = 8  # coefficients spelled out in a separation message
+_FIRST = 3  # columns of a longer relation
+_LONGEST = 20  # columns in a relation, and aliased columns, that are spelled out
 
 
 def alias_texts(relations: Mapping[int, Array], names: Sequence[str], norms: Array) -> dict[str, str]:
@@ -23,7 +26,10 @@ def alias_texts(relations: Mapping[int, Array], names: Sequence[str], norms: Arr
 def _combination(relation: Array, names: Sequence[str], norms: Array) -> str:
     size = np.abs(relation) * norms
     used = np.flatnonzero(size > 1e-8 * size.max(initial=0.0))
-    text = "".join(_signed(float(relation[k]), names[int(k)]) for k in used)
+    spelled = used if len(used) <= _LONGEST else used[:_FIRST]
+    text = "".join(_signed(float(relation[k]), names[int(k)]) for k in spelled)
+    if len(spelled) < len(used):
+        text += f" + … ({len(used):,} columns)"
     return (
         text.removeprefix(" + ").replace(" - ", "-", 1) if text.startswith(" - ") else text.removeprefix(" + ") or "0"
     )
@@ -64,7 +70,8 @@ def separation_text(
 
 
 def _culprit(sample: Sample, j: int, value: float) -> str:
-    name, column = sample.design.columns[j], sample.X[:, j]
+    name = sample.design.columns[j]
+    column = sample.rows.map(kernels.combined, np.eye(1, len(sample.design.columns), j).T)[:, 0]
     said = f"{name} goes to {'+' if value > 0 else '-'}inf"
     if name == "Intercept" or not np.isin(column, (0.0, 1.0)).all():
         return said
@@ -75,25 +82,35 @@ def _culprit(sample: Sample, j: int, value: float) -> str:
 def _hidden_levels(sample: Sample, separated: NDArray[np.bool_]) -> list[str]:
     """Levels all of whose rows are separated, as far as no dummy stands for them that would name them."""
     found = []
-    for name, level, is_reference, row in _levels_without_dummy(sample.design):
-        marked = (sample.X[:, sample.design.terms[name]] == row).all(axis=1) & (sample.weights > 0)
+    for name, level, row in _levels_without_dummy(sample.design):
+        marked = _coded_so(sample, sample.design.terms[name], row) & (sample.weights > 0)
         events, total = _counts(sample, marked)
         if marked.any() and separated[marked].all() and events in (0, total):
-            at = "at its reference level " if is_reference else ""
+            at = "at its reference level " if row is None else ""
             found.append(f"{_told(sample, events, total)} where {name} is {at}{level!r}")
     return found
 
 
-def _levels_without_dummy(design: Design) -> Iterator[tuple[str, Any, bool, Array]]:
-    """Factor, level, whether it is the reference, and the row that codes it in the factor's main effect."""
+def _coded_so(sample: Sample, where: slice, row: Array | None) -> NDArray[np.bool_]:
+    """Rows that have these numbers in the columns of a factor; None: no dummy of it."""
+    if row is not None:
+        return np.asarray((sample.X[:, where] == row).all(axis=1))
+    dummies = np.zeros((len(sample.design.columns), 1))
+    dummies[where] = 1.0
+    return np.asarray(sample.rows.map(kernels.combined, dummies)[:, 0] == 0)
+
+
+def _levels_without_dummy(design: Design) -> Iterator[tuple[str, Any, Array | None]]:
+    """Factor, level, and the row that codes it in the factor's main effect; None for the reference of dummies."""
     for term, full in zip(design.formula.terms, design.full, strict=True):
         factor = design.factors.get(term.name)
         if factor is None or factor.width:
             continue
         coding = factor.coding(full[0])
-        for level, row in zip(factor.levels, coding.table(len(factor.levels)), strict=True):
-            if coding.matrix is not None or not row.any():
-                yield term.name, level, coding.matrix is None, row
+        if coding.matrix is not None:
+            yield from ((term.name, level, row) for level, row in zip(factor.levels, coding.matrix, strict=True))
+        elif coding.reference is not None:
+            yield term.name, factor.levels[coding.reference], None
 
 
 def _counts(sample: Sample, marked: NDArray[np.bool_]) -> tuple[float, float]:
@@ -117,7 +134,10 @@ def notes_of(
 ) -> tuple[str, ...]:
     """Everything worth saying about a fit, in the order it is printed."""
     notes = [*sample.notes, *_weightless(sample, weightless)]
-    notes += [f"{name} is aliased and has no estimate: {relation}" for name, relation in aliased.items()]
+    told = [f"{name} is aliased and has no estimate: {relation}" for name, relation in aliased.items()]
+    notes += told[:_LONGEST]
+    if len(told) > _LONGEST:
+        notes.append(f"{len(told) - _LONGEST:,} more columns are aliased and have no estimate; tidy() tells each")
     notes += [separation] if separation else []
     if status is Status.LIMIT:
         notes.append(Status.LIMIT.sentence + " Nothing in this table should be relied on; see fit.trace.")

@@ -7,15 +7,16 @@ the models of a table or of a profile advance together from the fit's own estima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.rows import MemoryRows
+from glminfer.data.rows import MemoryRows, in_memory
 from glminfer.errors import InputError, Status
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import Method, climb
+from glminfer.fit.single import Method, climb, in_basis
 from glminfer.fit.starts import flat_start
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
@@ -23,6 +24,9 @@ from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Objective, Solution, Spaces, maximise, newton_step
 from glminfer.numerics.objectives import Likelihood, bias_reduction
 from glminfer.numerics.penalties import NO_PROGRESS, AnyPenalty, unhurried
+from glminfer.numerics.rank import coordinate_basis
+from glminfer.numerics.selection import Selection
+from glminfer.numerics.subspaces import Coordinates, Held
 from glminfer.numerics.threads import one_blas_thread
 
 _SAME = 1e-9  # of the squared norm of a column: what may be left of a combination of others
@@ -124,14 +128,46 @@ def stage(
     """A stage; without an estimate it starts at zero, in the metric of the columns themselves."""
     if estimate is None or metric is None:
         estimate, metric = np.zeros(space.basis.rank), space.rows.sum(kernels.column_products)
-    sizes = np.sqrt(np.diagonal(metric))
+    sizes = np.sqrt(metric.diagonal())
     plain = Control(tol=control.tol, max_halvings=control.max_halvings)
     return Stage(space, family, plain, estimate, metric, np.where(sizes > 0, sizes, 1.0), penalty)
 
 
 def span(where: Stage, columns: NDArray[np.intp] | Sequence[int]) -> Array:
     """Basis (r, q) of the subspace that some design columns span, in working coordinates."""
+    found = _coordinates(where.space, np.asarray(columns, dtype=np.intp))
+    if found is not None:
+        return cast(Array, found)
     return independent(where, where.space.coordinates()[:, list(columns)])
+
+
+def in_full(where: Stage) -> Stage:
+    """The same stage with every column as numbers: for work on matrices of rows."""
+    if not isinstance(where.space.basis.T, Selection):
+        return where
+    basis = replace(where.space.basis, T=np.asarray(where.space.basis.T))
+    space = Space(in_memory(where.space.rows), basis)
+    return replace(where, space=space, metric=np.asarray(where.metric))
+
+
+def everything(where: Stage) -> Array:
+    """Basis of all working coefficients."""
+    r = where.space.basis.rank
+    return cast(Array, Coordinates(r, np.arange(r))) if isinstance(where.space.basis.T, Selection) else np.eye(r)
+
+
+def _coordinates(space: Space, columns: NDArray[np.intp]) -> Coordinates | None:
+    """The same as coordinates, where factors are coded; None where the columns span other directions too."""
+    T, relations = space.basis.T, space.basis.relations
+    if not isinstance(T, Selection):
+        return None
+    chosen = np.zeros(T.height, dtype=bool)
+    chosen[columns] = True
+    made = [T.combinations[:, k] for k in np.flatnonzero(chosen[T.places[T.mixed]])]
+    made += [relations[j] for j in columns.tolist() if j in relations]
+    if any(bool((one != 0)[~chosen].any()) for one in made):
+        return None
+    return Coordinates(len(T.places), np.flatnonzero(chosen[T.places]))
 
 
 def independent(where: Stage, directions: Array) -> Array:
@@ -158,6 +194,10 @@ def combinations(rows: MemoryRows, others: Array) -> Array | None:
 
 def complement(where: Stage, functionals: Array) -> Array:
     """Basis (r, r - q) of the directions that leave q functionals (q, r) of the working coefficients unchanged."""
+    if isinstance(where.space.basis.T, Selection):
+        if (np.count_nonzero(functionals, axis=1) == 1).all():
+            return cast(Array, Coordinates(functionals.shape[1], np.flatnonzero(~functionals.any(axis=0))))
+        return cast(Array, Held(functionals))
     _, _, right = np.linalg.svd(functionals / where.scale, full_matrices=True)
     return np.asarray(right[len(functionals) :].T / where.scale[:, None])
 
@@ -233,6 +273,9 @@ def _penalised(where: Stage, spaces: Sequence[Array], points: Array, within: Spa
 
 def _start(where: Stage, B: Array, point: Array) -> Array:
     """The point of the subspace nearest to the estimate in the metric of the information."""
+    if isinstance(B, Coordinates | Held):
+        step = B.step(where.metric, where.metric @ (where.estimate - point))
+        return point if step is None else point + step
     factored = linalg.factor(linalg.symmetric(B.T @ where.metric @ B))
     if factored is None or not B.shape[1]:
         return point
@@ -251,11 +294,32 @@ def _certified(where: Stage, coef: Array, terms: Terms, spaces: Sequence[Array])
 def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
     """One model by itself, separation included: columns Z B, the held part in the offset."""
     rows = where.space.rows
-    held = rows.with_offset(rows.map(kernels.eta, point[None])).with_columns(kernels.combined, B)
+    held = rows.with_offset(rows.map(kernels.eta, point[None]))
+    if isinstance(B, Coordinates):
+        held = in_basis(held, coordinate_basis(B.r, B.kept))
+    else:
+        B = np.asarray(B)
+        held = held.with_columns(kernels.combined, B)
     usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
-    nearest = np.asarray(np.linalg.lstsq(B, near - point, rcond=None)[0], float) if usable else None
+    nearest = _nearest(B, near - point) if usable else None
     start = flat_start(held, where.family) if nearest is None else nearest
     summit = climb(held, where.family, Method(where.family.link, control=where.control), start)
     free = summit.solution.coef[0] if summit.inner is None else summit.inner.T @ summit.solution.coef[0]
     status = summit.solution.status[0] if summit.recession is None else Status.SEPARATED
-    return Nested(float(summit.solution.terms.loglik[0]), point + B @ free, B.shape[1], status, summit.separated)
+    return Nested(float(summit.solution.terms.loglik[0]), point + _put(B, free), B.shape[1], status, summit.separated)
+
+
+def _nearest(B: Array | Coordinates, point: Array) -> Array:
+    """Coordinates in the subspace of the point nearest to another."""
+    if isinstance(B, Coordinates):
+        return point[B.kept]
+    return np.asarray(np.linalg.lstsq(B, point, rcond=None)[0], float)
+
+
+def _put(B: Array | Coordinates, free: Array) -> Array:
+    """The point with some coordinates in the subspace."""
+    if not isinstance(B, Coordinates):
+        return np.asarray(B @ free)
+    out = np.zeros(B.r)
+    out[B.kept] = free
+    return out

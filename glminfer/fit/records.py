@@ -23,6 +23,7 @@ from glminfer.numerics.families import Family
 from glminfer.numerics.newton import Control, Step
 from glminfer.numerics.penalties import PENALTIES, AnyPenalty
 from glminfer.numerics.rank import Basis
+from glminfer.numerics.selection import Selection
 
 _WITH_ROWS = ("rows", "space", "sample", "separated_rows")
 
@@ -42,12 +43,24 @@ class Space:
 
     def coordinates(self) -> Array:
         """M (r, p) with X = Z M: each column of the design in working coordinates."""
-        kept = self.basis.kept
-        M = np.zeros((self.basis.rank, len(self.basis.T)))
-        M[:, kept] = np.linalg.inv(self.basis.T[kept])
+        kept, T = self.basis.kept, np.asarray(self.basis.T)
+        M = np.zeros((self.basis.rank, len(T)))
+        M[:, kept] = np.linalg.inv(T[kept])
         for j, relation in self.basis.relations.items():
             M[:, j] = M[:, kept] @ relation[kept]
         return M
+
+    def working(self, coef: Array) -> Array:
+        """Working coordinates (r,) of coefficients of the columns (p,)."""
+        if not isinstance(self.basis.T, Selection):
+            return np.asarray(self.coordinates() @ coef)
+        T = self.basis.T
+        coef = coef + sum(coef[j] * relation for j, relation in self.basis.relations.items() if coef[j])
+        found = coef[T.places]
+        if len(T.mixed):  # what combinations put elsewhere is taken off again
+            found = found - (T.combinations @ found[T.mixed])[T.places]
+            found[T.mixed] = coef[T.places][T.mixed]
+        return np.asarray(found)
 
 
 @dataclass(frozen=True, eq=False)

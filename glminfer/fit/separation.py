@@ -9,12 +9,16 @@ Sources: Albert & Anderson (1984), Biometrika 71; Konis (2007), thesis, Oxford.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.mixed import Mixed
 
 Mask = NDArray[np.bool_]
 _ZERO = 1e-7  # of a row scaled to largest entry 1: the accuracy of the linear programme
@@ -41,14 +45,41 @@ class Recession:
 
     def signs(self, functionals: Array) -> Array:
         """Where each row of ``functionals`` (q, p) goes: 0 stays finite, ±1 to ±inf, NaN in either direction."""
-        reduced = functionals @ self.null
-        size = (np.abs(functionals) / self.scale).sum(axis=1) * (np.abs(self.null) * self.scale[:, None]).max(
-            initial=0.0
-        )
-        moving = np.abs(reduced).max(axis=1, initial=0.0) > 1e-9 * size
-        signs = np.zeros(len(functionals))
-        signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
+        absolute = functionals.absolute() if isinstance(functionals, Mixed) else np.abs(functionals)
+        return self._signs(functionals @ self.null, absolute @ (1.0 / self.scale))
+
+    def of_columns(self) -> Array:
+        """Where each coefficient goes, (p,)."""
+        return self._signs(self.null, 1.0 / self.scale)
+
+    def _signs(self, reduced: Array, size: Array) -> Array:
+        """The same for functionals on the basis (q, k), whose sizes are given."""
+        limit = 1e-9 * size * (np.abs(self.null) * self.scale[:, None]).max(initial=0.0)
+        moving = np.abs(reduced).max(axis=1, initial=0.0) > limit
+        signs = np.zeros(len(reduced))
+        orthant = _orthant(self.cone)
+        if orthant is not None:
+            signs[moving] = _within(reduced[moving] * orthant)
+        else:
+            signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
         return signs
+
+
+def _orthant(cone: Array) -> Array | None:
+    """The signs (k,) of a cone that is an orthant, as of levels that each have one outcome; None of any other."""
+    there = np.abs(cone) > 1e-12
+    if len(cone) < 2 or not ((there.sum(axis=1) == 1).all() and there.any(axis=0).all()):
+        return None
+    signs = np.sign(np.where(there, cone, 0.0))
+    low, high = signs.min(axis=0), signs.max(axis=0)
+    return None if ((low < 0) & (high > 0)).any() else np.asarray(low + high)
+
+
+def _within(values: Array) -> Array:
+    """±1 for rows without a value of the other sign, else NaN; values at rounding level have none."""
+    rounding = 1e-9 * np.abs(values).max(axis=1, initial=0.0, keepdims=True)
+    up, down = (values > rounding).any(axis=1), (values < -rounding).any(axis=1)
+    return np.where(up & down, np.nan, np.where(up, 1.0, -1.0))
 
 
 def _direction(cone: Array, functional: Array) -> float:
@@ -95,7 +126,7 @@ def _separated(Z: Array, sign: Array, suspicion: Array) -> Mask:
     separated = np.zeros(len(sign), dtype=bool)
     while not separated.all():  # each round removes rows that one direction separates
         left = np.flatnonzero(~separated)
-        found = _one_direction(scaled[left], sign[left], suspicion[left])
+        found = one_direction(scaled[left], sign[left], suspicion[left], partial(_null_of_rows, scaled[left]))
         if found is None:
             break
         separated[left[found]] = True
@@ -123,8 +154,11 @@ def largest(values: Array, axis: int) -> Array:
     return np.where(largest > 0, largest, 1.0)
 
 
-def _one_direction(rows: Array, sign: Array, suspicion: Array) -> Mask | None:
-    """Rows that one direction of recession separates strictly, leaving the others where they are."""
+def one_direction(rows: Array, sign: Array, suspicion: Array, null: Callable[[Mask], Array]) -> Mask | None:
+    """Rows that one direction of recession separates strictly, leaving the others where they are.
+
+    ``null`` gives a basis (p, k) of the directions in which none of the rows marked moves.
+    """
     working = _first_rows(suspicion)
     total = sign @ rows
     while True:
@@ -135,7 +169,7 @@ def _one_direction(rows: Array, sign: Array, suspicion: Array) -> Mask | None:
         wrong = np.flatnonzero(along < -_ZERO)
         fresh = np.setdiff1d(wrong[np.argsort(along[wrong])][:_DIRECT], working)
         if not fresh.size:
-            return _verified(rows, sign, along > 10 * _ZERO, direction)
+            return _verified(rows, sign, along > 10 * _ZERO, direction, null)
         working = np.concatenate([working, fresh])
 
 
@@ -156,22 +190,32 @@ def _linear_programme(rows: Array, sign: Array, total: Array) -> Array | None:
     counts. The sum is kept below the number of rows, as it is when they are all there.
     """
     from scipy.optimize import linprog
+    from scipy.sparse import csr_array, diags_array, issparse, vstack
 
-    signed = rows * np.where(sign == 0, 1.0, sign)[:, None]
-    pure = sign != 0
-    constraints = np.vstack([-signed[pure], signed[pure], signed[~pure], -signed[~pure], total])
-    upper = np.concatenate([np.zeros(pure.sum()), np.ones(pure.sum()), np.zeros(2 * (~pure).sum()), [len(rows)]])
+    turned, pure = np.where(sign == 0, 1.0, sign), sign != 0
+    if issparse(rows):
+        signed: Any = csr_array(diags_array(turned) @ rows)
+        parts = [-signed[pure], signed[pure], signed[~pure], -signed[~pure], csr_array(total[None])]
+        constraints = vstack([part for part in parts if part.shape[0]], format="csr")
+    else:
+        signed = rows * turned[:, None]
+        constraints = np.vstack([-signed[pure], signed[pure], signed[~pure], -signed[~pure], total])
+    upper = np.concatenate([np.zeros(pure.sum()), np.ones(pure.sum()), np.zeros(2 * (~pure).sum()), [rows.shape[0]]])
     answer = linprog(-total, A_ub=constraints, b_ub=upper, bounds=(None, None), method="highs")
     if answer.x is None or not np.isfinite(answer.x).all():
         return None
     return answer.x if total @ answer.x > 10 * _ZERO else None
 
 
-def _verified(rows: Array, sign: Array, moved: Mask, direction: Array) -> Mask | None:
+def _verified(rows: Array, sign: Array, moved: Mask, direction: Array, null: Callable[[Mask], Array]) -> Mask | None:
     """Check without the programme's tolerance: made exactly neutral on the rows left, the direction still separates."""
-    null = null_space(rows[~moved])
-    exact = null @ (null.T @ direction)
+    basis = np.linalg.qr(null(~moved))[0]
+    exact = basis @ (basis.T @ direction)
     return moved if moved.any() and ((rows[moved] @ exact) * sign[moved] > 0).all() else None
+
+
+def _null_of_rows(rows: Array, which: Mask) -> Array:
+    return null_space(rows[which])
 
 
 def null_space(rows: Array) -> Array:

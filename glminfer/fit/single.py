@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from glminfer.data.design import Design, Sample
-from glminfer.data.rows import MemoryRows, Rows, in_memory
+from glminfer.data.rows import Rows
+from glminfer.data.rows_coded import CodedRows
+from glminfer.data.sample_rows import Storage
 from glminfer.errors import DataError, Status
-from glminfer.fit import separation
+from glminfer.fit import separation, separation_coded
 from glminfer.fit.approach import approach, continued, subsample
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.records import FitRecord, Space
@@ -38,6 +40,16 @@ class Method:
     solver: str = "newton"
     control: Control = field(default_factory=Control)
     penalty: AnyPenalty | None = None
+
+
+def storage_of(method: Method) -> Storage:
+    """How the rows of a fit are stored: long factors as codes for maximum likelihood by Newton, unless asked for.
+
+    Penalties and first-order methods need all numbers of a matrix at once or a column at a time: there codes gain
+    nothing.
+    """
+    control, newton = method.control, method.penalty is None and method.solver == "newton"
+    return Storage(control.compress, control.coded if newton or control.coded is not None else False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +109,7 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
     few = subsample(raw) if posed is None else None
     basis = learn_basis(raw, len(sample.design.columns), constant, few) if posed is None else posed.basis
-    rows, few = in_basis(raw, basis), None if few is None else in_memory(in_basis(few, basis))
+    rows, few = in_basis(raw, basis), None if few is None else in_basis(few, basis)
     if posed is None:
         summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals), few)
     else:
@@ -138,8 +150,10 @@ def refuse_saturated(sample: Sample) -> None:
         )
 
 
-def climb(rows: Rows, fam: Family, method: Method, start: Array, few: MemoryRows | None = None) -> Summit:
+def climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None = None) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
+    if isinstance(rows, CodedRows) and (mask := separation_coded.levels_apart(rows)) is not None:
+        return _without_levels(rows, fam, method, mask)
     scout = solve(rows, fam, _scouting(method), start, few)
     apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
     if apart is None:
@@ -150,6 +164,20 @@ def climb(rows: Rows, fam: Family, method: Method, start: Array, few: MemoryRows
     inner = learn_basis(kept, len(start), None)
     kept = in_basis(kept, inner)
     return Summit(kept, solve(kept, fam, method, flat_start(kept, fam)), inner, cone, mask)
+
+
+def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
+    """The same without the rows of levels that have one outcome; more of the others may be separated, too."""
+    kept = rows.without(mask)
+    inner = learn_basis(kept, rows.width, None)
+    beyond = climb(in_basis(kept, inner), fam, method, flat_start(in_basis(kept, inner), fam))
+    if beyond.separated is not None:
+        mask = mask | beyond.separated
+        inner = learn_basis(rows.without(mask), rows.width, None)
+        left = in_basis(rows.without(mask), inner)
+        beyond = Summit(left, solve(left, fam, method, flat_start(left, fam)))
+    cone = separation_coded.recession(rows, mask)
+    return Summit(beyond.rows, beyond.solution, inner, cone, mask)
 
 
 def _scouting(method: Method) -> Method:
@@ -171,7 +199,7 @@ def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals
     return start
 
 
-def solve(rows: Rows, fam: Family, method: Method, start: Array, few: MemoryRows | None = None) -> Solution:
+def solve(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None = None) -> Solution:
     """Maximise the likelihood of one model by the method's solver; ``few`` is a subsample, where there is one."""
     objective = Likelihood(rows, fam)
     if method.solver != "newton":
@@ -230,6 +258,9 @@ def _expected(solution: Solution) -> Any:
 
 
 def _separation(rows: Rows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
+    if isinstance(rows, CodedRows):
+        mask = separation_coded.find(rows, fam, solution.coef)
+        return None if mask is None else (mask, separation_coded.recession(rows, mask))
     once, kinds = rows.distinct()
     used = once.whole.weights[:, 0] > 0
     close = once.map(kernels.suspicion, solution.coef, fam)
@@ -320,7 +351,7 @@ def _aliased(sample: Sample, basis: Basis) -> dict[str, str]:
     """``{"c": "c = a + b"}`` for each aliased column."""
     if not basis.relations:
         return {}
-    norms = np.sqrt(np.diagonal(sample.rows.sum(kernels.column_products)))
+    norms = np.sqrt(sample.rows.sum(kernels.column_products).diagonal())
     return alias_texts(basis.relations, sample.design.columns, norms)
 
 
@@ -335,7 +366,7 @@ def _named_recession(summit: Summit, basis: Basis, sample: Sample) -> separation
 def _values(linear: Array, recession: separation.Recession | None, aliased: list[int]) -> Array:
     values = linear.copy()
     if recession is not None:
-        signs = recession.signs(np.eye(len(values)))
+        signs = recession.of_columns()
         values = np.where(
             signs == 0, values, np.where(np.isnan(signs), np.nan, np.inf * np.where(signs < 0, -1.0, 1.0))
         )

@@ -15,9 +15,8 @@ def flat_start(rows: Rows, fam: Family) -> Array:
     r = rows.width
     if not r or not rows.nobs:
         return np.zeros(r)
-    packed = rows.sum(kernels.regression, mean_link(rows, fam))
-    factored = linalg.factor(packed[:, :r])
-    return np.zeros(r) if factored is None else linalg.solve(factored, packed[:, r])
+    factored = linalg.factor(rows.sum(kernels.column_products))
+    return np.zeros(r) if factored is None else linalg.solve(factored, rows.sum(kernels.towards, mean_link(rows, fam)))
 
 
 def mean_link(rows: Rows, fam: Family) -> float:

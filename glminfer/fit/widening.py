@@ -12,7 +12,7 @@ from glminfer.data.formula import updated
 from glminfer.errors import InputError, counted
 from glminfer.fit.nested import Stage, stage
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import in_basis
+from glminfer.fit.single import Method, in_basis, storage_of
 from glminfer.numerics.rank import learn_basis
 
 _ARGUMENTS = ("weights", "trials", "offset", "subset", "event")
@@ -42,6 +42,7 @@ def widened(fit: FitRecord, terms: str | Sequence[str]) -> Wider:
         fit.call["data"],
         **{name: fit.call[name] for name in _ARGUMENTS},
         env={**fit.design.scope.env, **(fit.call["env"] or {})},
+        storage=replace(storage_of(Method(fit.family.link, fit.solver, fit.control, fit.penalty)), compress=False),
     )
     old = tuple(name for name in fit.design.terms if name in sample.design.terms)
     added = tuple(name for name in sample.design.terms if name not in fit.design.terms)
@@ -73,8 +74,8 @@ def _stage(fit: FitRecord, sample: Sample) -> Stage:
     basis = learn_basis(sample.rows, len(sample.design.columns), sample.design.constant)
     space = Space(in_basis(sample.rows, basis), basis)
     blank = stage(space, fit.family, fit.control, penalty=fit.penalty)
-    known = [name in fit.columns for name in sample.design.columns]
-    linear = [fit.linear[fit.columns.index(n)] if k else 0.0 for n, k in zip(sample.design.columns, known, strict=True)]
-    if sum(known) < len(fit.columns) or fit.recession is not None:
+    known = dict(zip(fit.columns, fit.linear, strict=True))
+    linear = [known.get(name, 0.0) for name in sample.design.columns]
+    if sum(name in known for name in sample.design.columns) < len(fit.columns) or fit.recession is not None:
         return blank
-    return replace(blank, estimate=space.coordinates() @ np.array(linear))
+    return replace(blank, estimate=space.working(np.array(linear)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_
 from glminfer.inference.robust import residual_rows
 from glminfer.numerics import scores
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.spread import Root, Spread
 
 _AT_ONCE = 200_000  # numbers in one table of cluster matrices, per block of rows
 _FEW = 10  # clusters below which cluster-robust tests need care
@@ -42,6 +43,10 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     _, sample = fit.with_rows()
     ways = groupings(fit, cluster)
     root = bread_root(fit)
+    if isinstance(root, Root):
+        if len(ways) == 1 and kind in ("CR0", "CR1"):
+            return Covariance(_of_levels(fit, ways[0], kind), kind, *_told(fit, kind, ways))
+        root = np.asarray(root)
     made: tuple[str, ...] = ()
     if len(ways) == 1:
         found = KINDS[kind](fit, ways[0], root)
@@ -49,9 +54,22 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
         total = sum(sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0))
         matrix, made = _usable(fit, np.asarray(total), root)
         found = _Meat(matrix)
-    dof = min(way.count for way in ways) - 1.0
-    text = f"{named(ways)}, {TEXT[kind]}"
-    return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*_few(fit, kind, ways), *made), found.leverages)
+    dof, text, notes = _told(fit, kind, ways)
+    return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*notes, *made), found.leverages)
+
+
+def _told(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[float, str, tuple[str, ...]]:
+    """Degrees of freedom, description and notes."""
+    return min(way.count for way in ways) - 1.0, f"{named(ways)}, {TEXT[kind]}", _few(fit, kind, ways)
+
+
+def _of_levels(fit: FitRecord, way: Grouping, kind: str) -> Array:
+    """CR0 or CR1 of a fit with coded factors: a product of the (r, G) columns V u_g (33), never r × r numbers."""
+    rows, _ = fit.with_rows()
+    V = cast(Spread, fit.working_covariance)
+    u = scores.score_sums(rows.grouped(way.codes), fit.working, fit.family, way.count)
+    factor = _correction(fit, way) if kind == "CR1" else 1.0
+    return cast(Array, Spread(V.layout, np.zeros_like(V.blocks), V @ u.T, factor * np.eye(way.count)))
 
 
 def named(ways: tuple[Grouping, ...]) -> str:
@@ -108,9 +126,12 @@ def _cr0(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
 
 def _cr1(fit: FitRecord, way: Grouping, root: Array) -> _Meat:
     """CR0 · G/(G - 1) · (n - 1)/(n - k) (33)."""
+    return _Meat(_correction(fit, way) * _cr0(fit, way, root).matrix)
+
+
+def _correction(fit: FitRecord, way: Grouping) -> float:
     G, n = way.count, fit.nobs
-    factor = G / (G - 1) * (n - 1) / residual_rows(fit, "CR1")
-    return _Meat(factor * _cr0(fit, way, root).matrix)
+    return G / (G - 1) * (n - 1) / residual_rows(fit, "CR1")
 
 
 def _cr2(fit: FitRecord, way: Grouping, root: Array) -> _Meat:

@@ -12,6 +12,7 @@ from glminfer.fit.records import FitRecord
 from glminfer.inference import clustered
 from glminfer.inference.matrix import Covariance, refuse_robust, refuse_untested
 from glminfer.inference.robust import heteroscedasticity_robust
+from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
 __all__ = [
@@ -170,5 +171,5 @@ def vcov(fit: FitRecord, cov: str = "model", cluster: Any = None) -> pd.DataFram
 
 def standard_errors(fit: FitRecord, chosen: Covariance) -> Array:
     """(p,) standard errors; NaN where an estimate is not finite."""
-    se = np.sqrt(np.maximum(np.einsum("pr,rs,ps->p", fit.T, chosen.matrix, fit.T, optimize=False), 0.0))
+    se = np.sqrt(linalg.variances(fit.T, chosen.matrix))
     return np.where(fit.finite, se, np.nan)

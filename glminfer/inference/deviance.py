@@ -14,6 +14,7 @@ from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import (
     Nested,
     Stage,
+    everything,
     independent,
     nested_fits,
     refuse_penalised,
@@ -120,8 +121,8 @@ def anova(
 def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:
     where = stage_of(fit)
     pairs = PAIRS[kind](fit, where)
-    everything = np.eye(fit.rank)
-    within = [everything if pair.large is None else pair.large for pair in pairs]
+    larger = everything(where)
+    within = [larger if pair.large is None else pair.large for pair in pairs]
     smalls = nested_fits(where, [pair.small for pair in pairs], within=within)
     larges = _larges(fit, where, pairs)
     if test == "score":

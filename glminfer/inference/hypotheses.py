@@ -156,7 +156,7 @@ def lincom(
 
 def spread(L: Array, V: Array) -> Array:
     """√(l V l') of each row of L; NaN where the covariance has nothing to say."""
-    variance = np.einsum("qr,rs,qs->q", L, V, L)
+    variance = np.einsum("qr,qr->q", L @ V, L)
     return np.sqrt(np.where(variance > 0, variance, np.nan))
 
 

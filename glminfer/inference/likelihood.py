@@ -34,6 +34,7 @@ from glminfer.inference.table import Table, headed
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.objectives import Likelihood
+from glminfer.numerics.subspaces import Coordinates
 
 _FEW = 10  # clusters
 _TITLES = {
@@ -204,10 +205,32 @@ def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], m
     smaller, larger = spaces
     if larger.shape[1] <= smaller.shape[1]:
         return Comparison(float("nan"), 0)
-    where, terms, _, A = efficient(where, small, spaces)
+    if isinstance(smaller, Coordinates) and isinstance(larger, Coordinates) and small.separated is None:
+        found = _of_coordinates(where, small, smaller, larger, meat)
+        if found is not None:
+            return found
+    where, terms, _, A = efficient(where, small, (np.asarray(smaller), np.asarray(larger)))
     u = A.T @ terms.score[0]
     V = A.T @ terms.information[0] @ A if meat is None else meat(where, small, A)
     return Comparison(*linalg.quadratic_form(u, V))
+
+
+def _of_coordinates(
+    where: Stage, small: Nested, smaller: Coordinates, larger: Coordinates, meat: Meat | None
+) -> Comparison | None:
+    """The same where the subspaces are coordinates: s'I⁻¹s of the larger less that of the smaller, or A as above."""
+    terms = Likelihood(where.space.rows, where.family)(small.coef[None])
+    score, information, added = terms.score[0], terms.information[0], larger.without(smaller)
+    steps = [space.step(information, score) for space in (larger, smaller)]
+    if steps[0] is None or steps[1] is None:
+        return None
+    if meat is None:
+        return Comparison(float(score @ steps[0] - score @ steps[1]), len(added))
+    unit = (np.arange(len(score))[:, None] == added).astype(float)
+    beside = smaller.step(information, information @ unit)
+    assert beside is not None
+    A = unit - beside
+    return Comparison(*linalg.quadratic_form(A.T @ score, meat(where, small, A)))
 
 
 def efficient(where: Stage, small: Nested, spaces: tuple[Array, Array]) -> tuple[Stage, Terms, Array, Array]:

@@ -14,6 +14,7 @@ from glminfer.inference.distributions import critical
 from glminfer.inference.estimable import refuse_lost
 from glminfer.inference.linear import read
 from glminfer.inference.profile import ROOTS, both_ends, free_stage, one_sided
+from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
 _CURVE_LEVEL = 0.999
@@ -84,7 +85,9 @@ def profile(fit: FitRecord, term: str) -> pd.DataFrame:
     half = _CURVE_POINTS // 2
     left, right = np.linspace(low - shift, centre, half + 1), np.linspace(centre, high - shift, half + 1)
     values = np.concatenate([left, right[1:]])
-    tangent = np.linalg.solve(where.metric, functional)
+    factored = linalg.factor(where.metric)
+    assert factored is not None
+    tangent = linalg.solve(factored, functional)
     points = where.estimate + np.outer((values - centre) / (functional @ tangent), tangent)
     space = complement(where, functional[None])
     held = nested_fits(where, [space] * len(values), points)
@@ -105,7 +108,7 @@ def profile_ends(fit: FitRecord, term: str, level: float) -> tuple[float, float]
 def _functional(fit: FitRecord, term: str) -> tuple[Array, float]:
     """A coefficient or combination as a functional of the working coefficients, and a constant to add."""
     if term in fit.columns:
-        L, shift = np.eye(len(fit.columns))[[fit.columns.index(term)]], 0.0
+        L, shift = np.eye(1, len(fit.columns), fit.columns.index(term)), 0.0
         refuse_lost(fit, L, (term,))
     else:
         asked = read(fit, term)

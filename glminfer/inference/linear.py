@@ -101,7 +101,7 @@ def _of_term(fit: FitRecord, name: str) -> Hypotheses:
     """All coefficients of a term that have a finite estimate are zero; none if all are aliased."""
     where = fit.design.terms[name]
     kept, lost = usable(fit, range(where.start, where.stop), name)
-    L = np.eye(len(fit.columns))[kept]
+    L = (np.array(kept, dtype=np.intp)[:, None] == np.arange(len(fit.columns))).astype(float)
     rows = tuple(f"{fit.columns[j]} = 0" for j in kept)
     without = f" (without {', '.join(lost)})" if lost else ""
     notes = tuple(f"{told} and is not tested" for told in lost.values())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from glminfer.errors import DataError, InputError
 from glminfer.fit.records import FitRecord
-from glminfer.numerics import linalg
+from glminfer.numerics import linalg, spread
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.bordered import Bordered, Eliminated
+from glminfer.numerics.spread import Root
 
 _AT_ONCE = 4_000_000  # numbers held while degrees of freedom of many combinations are computed
 
@@ -87,8 +90,9 @@ class Covariance:
 
     def dof_for(self, L: Array) -> Array:
         """Degrees of freedom of each linear combination (q, r) of the working coefficients, (q,)."""
-        L = np.atleast_2d(L)
-        return np.full(len(L), self.dof) if self.leverages is None else self.leverages.dof(L)
+        if self.leverages is None:
+            return np.full(len(L) if np.ndim(L) > 1 else 1, self.dof)
+        return self.leverages.dof(np.atleast_2d(np.asarray(L)))
 
     @property
     def reference(self) -> str:
@@ -116,8 +120,16 @@ def bread_root(fit: FitRecord) -> Array:
             "The information at the estimate is singular, so a robust covariance does not exist. "
             "Look at fit.trace and fit.notes for what went wrong."
         )
+    if isinstance(factored, Eliminated):
+        return cast(Array, spread.root(cast(Bordered, fit.precision), factored))
     L, scale = factored
     return np.asarray(np.linalg.solve(L.T, np.eye(len(L))) / scale[:, None])
+
+
+def bread_of(fit: FitRecord) -> Array:
+    """The inverse information (r, r) of the working coefficients, or an error where there is none."""
+    root = bread_root(fit)
+    return fit.working_covariance if isinstance(root, Root) else np.asarray(root @ root.T)
 
 
 def refuse_robust(value: str, fit: FitRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.matrix import root_of
 from glminfer.inference.placement import spread
-from glminfer.numerics import kernels
+from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Block
 
 TYPES = ("response", "link", "class", "terms")
@@ -64,27 +65,28 @@ def _fitted_values(fit: FitRecord, V: Array | None) -> LinkValues:
     se = None if V is None else root_of(rows.map(kernels.quadratic, V))
     if fit.separated_rows is not None:
         eta = np.where(fit.separated_rows, np.where(sample.y > 0.5, np.inf, -np.inf), eta)
-        eta = _beyond(fit, sample.X, eta, ~fit.separated_rows & (sample.weights == 0))
+        silent = ~fit.separated_rows & (sample.weights == 0)
+        if silent.any():
+            eta[silent] = _beyond(fit, sample.rows.some(np.flatnonzero(silent)).X, eta[silent])
         se = None if se is None else np.where(np.isfinite(eta), se, np.nan)
     return LinkValues(eta, se, sample.used, sample.columns.n, sample.columns.index)
 
 
 def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], V: Array | None) -> LinkValues:
-    new = fit.design.block(newdata, unseen=unseen)
-    eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset, np.ones(len(new.X), dtype=bool))
+    new = fit.design.block(newdata, unseen=unseen, coded=None)
+    eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset)
     se = None
     if V is not None:
         Z = new.X @ fit.T
-        se = np.where(np.isfinite(eta), root_of(np.einsum("ij,ij->i", Z @ V, Z)), np.nan)
+        se = np.where(np.isfinite(eta), root_of(linalg.row_forms(Z, V)), np.nan)
     return LinkValues(eta, se, new.keep, new.n, new.index)
 
 
-def _beyond(fit: FitRecord, X: Array, eta: Array, where: NDArray[np.bool_]) -> Array:
+def _beyond(fit: FitRecord, X: Array, eta: Array) -> Array:
     """Send to ±inf the rows that move along the directions of recession; NaN where the sign is open."""
-    if fit.recession is None or not where.any():
+    if fit.recession is None:
         return eta
-    signs = np.zeros(len(eta))
-    signs[where] = fit.recession.signs(X[where])
+    signs = fit.recession.signs(X)
     with np.errstate(invalid="ignore"):
         return np.where(signs == 0, eta, signs * np.inf)
 
@@ -222,33 +224,45 @@ def _with_interval(fit: FitRecord, found: LinkValues, type: str, quantile: Array
     return pd.DataFrame({name: found.series(v, name) for name, v in columns.items()}, index=found.index)
 
 
+Combined = Callable[[Array], Array]
+
+
 def _terms(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> pd.DataFrame:
-    if newdata is None:
-        _, sample = fit.with_rows()
-        X, offset, keep, n, index = sample.X, sample.offset, sample.used, sample.columns.n, sample.columns.index
-    else:
-        new = fit.design.block(newdata, unseen=unseen)
-        X, offset, keep, n, index = new.X, new.offset, new.keep, new.n, new.index
-    where = LinkValues(np.empty(0), None, keep, n, index)
+    combined, offset, where = _combinations(fit, newdata, unseen)
+    spans = {name: span for name, span in fit.design.terms.items() if name != "Intercept"}
+    parts = np.zeros((len(fit.linear), len(spans)))
+    for k, span in enumerate(spans.values()):
+        parts[span, k] = fit.linear[span]
     centre = fit.means if fit.design.has_intercept else np.zeros_like(fit.means)
-    columns = {"constant": np.full(len(X), float(centre @ fit.linear))}
-    for name, span in fit.design.terms.items():
-        if name != "Intercept":
-            columns[name] = _beyond_term(fit, X, span, (X[:, span] - centre[span]) @ fit.linear[span])
+    each = combined(parts) - centre @ parts
+    columns = {"constant": np.full(len(each), float(centre @ fit.linear))}
+    for k, (name, span) in enumerate(spans.items()):
+        columns[name] = _beyond_term(fit, combined, span, each[:, k])
     if offset.any():
         columns["offset"] = offset
-    return pd.DataFrame({name: where.series(v, name) for name, v in columns.items()}, index=index)
+    return pd.DataFrame({name: where.series(v, name) for name, v in columns.items()}, index=where.index)
 
 
-def _beyond_term(fit: FitRecord, X: Array, span: slice, contribution: Array) -> Array:
+def _combinations(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> tuple[Combined, Array, LinkValues]:
+    """What gives combinations of the columns, the offset, and the place of each row."""
+    nothing = np.empty(0)
+    if newdata is None:
+        _, sample = fit.with_rows()
+        where = LinkValues(nothing, None, sample.used, sample.columns.n, sample.columns.index)
+        return lambda A: sample.rows.map(kernels.combined, A), sample.offset, where
+    new = fit.design.block(newdata, unseen=unseen, coded=None)
+    return lambda A: np.asarray(new.X @ A), new.offset, LinkValues(nothing, None, new.keep, new.n, new.index)
+
+
+def _beyond_term(fit: FitRecord, combined: Combined, span: slice, contribution: Array) -> Array:
     """A contribution through an infinite coefficient is infinite where the column is not zero."""
     infinite = ~fit.finite[span] & ~np.isin(fit.columns[span], list(fit.aliased))
     if not infinite.any():
         return contribution
+    at = span.start + np.flatnonzero(infinite)
+    X = combined((np.arange(len(fit.linear))[:, None] == at).astype(float))
     with np.errstate(invalid="ignore"):
-        far = np.where(X[:, span][:, infinite] != 0, X[:, span][:, infinite] * fit.values[span][infinite], 0.0).sum(
-            axis=1
-        )
+        far = np.where(X != 0, X * fit.values[at], 0.0).sum(axis=1)
     return np.asarray(contribution + far)
 
 
@@ -278,11 +292,11 @@ def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
         _, sample = fit.with_rows()
         y, weights, eta = sample.y, sample.weights, _fitted_values(fit, None).eta
     else:
-        new = fit.design.block(newdata, response=True)
+        new = fit.design.block(newdata, response=True, coded=None)
         assert new.y is not None
         assert new.weights is not None
         y, weights = new.y, new.weights
-        eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset, np.ones(len(y), dtype=bool))
+        eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset)
     known = np.isfinite(probability(fit, eta)) & (weights > 0)
     if not known.any():
         raise DataError(

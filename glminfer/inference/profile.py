@@ -160,7 +160,7 @@ def _solved(A: Array, b: Array) -> Array:
     together = linalg.solve_all(A, b)
     if together is not None:
         return together
-    factored = [linalg.factor(one) if np.isfinite(one).all() else None for one in A]
+    factored = [linalg.factor(one) if linalg.all_finite(one) else None for one in A]
     alone = [np.full_like(v, np.nan) if f is None else linalg.solve(f, v) for f, v in zip(factored, b, strict=True)]
     return np.array(alone)
 

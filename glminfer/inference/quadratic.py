@@ -10,7 +10,9 @@ import numpy as np
 from glminfer.errors import InputError
 from glminfer.fit.records import FitRecord
 from glminfer.inference.matrix import bread_root
+from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.spread import Root
 
 _SAME = 1e-12  # singular value, relative to the largest, below which a hypothesis repeats others
 _FLAT = 1e-12  # eigenvalue of a covariance, relative to the largest, that is rounding of zero
@@ -37,7 +39,7 @@ def quadratic(fit: FitRecord, L: Array, rhs: Array, V: Array, rows: Sequence[str
     InputError
         If the hypotheses, told by ``rows``, cannot hold together.
     """
-    if not np.isfinite(V).all():
+    if not linalg.all_finite(V):
         return Joint(float("nan"), 0, len(L))
     white = _whitened(fit, L)
     _refuse_contradictions(white, rhs, rows)
@@ -69,9 +71,10 @@ def _whitened(fit: FitRecord, L: Array) -> _White:
     C = bread_root(fit)
     B = L @ C
     size = np.linalg.norm(B, axis=1)
-    left, singular, right = np.linalg.svd(B / size[:, None], full_matrices=True)
+    left, singular, right = np.linalg.svd(B / size[:, None], full_matrices=len(L) > L.shape[1])
     k = int((singular > _SAME * singular.max(initial=0.0)).sum())
-    return _White(np.linalg.solve(C.T, right[:k].T).T, left, singular[:k], size)
+    A = C.against(right[:k]) if isinstance(C, Root) else np.linalg.solve(C.T, right[:k].T).T
+    return _White(A, left, singular[:k], size)
 
 
 def _refuse_contradictions(white: _White, rhs: Array, rows: Sequence[str]) -> None:

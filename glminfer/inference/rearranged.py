@@ -13,7 +13,7 @@ from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows, in_memory
 from glminfer.data.sessions import Sessions
 from glminfer.errors import InputError, Status
-from glminfer.fit.nested import Nested, Stage, nested_fits, span, stage_of
+from glminfer.fit.nested import Nested, Stage, in_full, nested_fits, span, stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import Method, climb
 from glminfer.fit.starts import flat_start
@@ -82,6 +82,7 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
         If the other columns leave nothing of the tested ones.
     """
     where = stage_of(fit)
+    where = in_full(where)
     everything = in_memory(where.space.rows).whole
     used = np.flatnonzero(everything.weights[:, 0] > 0)
     here = _on(where, used[targets])

@@ -6,9 +6,8 @@ import numpy as np
 
 from glminfer.errors import DataError, counted
 from glminfer.fit.records import FitRecord
-from glminfer.inference.matrix import Covariance, bread_root, refuse_robust
-from glminfer.numerics import scores
-from glminfer.numerics.blocks import Array
+from glminfer.inference.matrix import Covariance, bread_of, refuse_robust
+from glminfer.numerics import linalg, scores
 
 POWER = {"HC0": 0, "HC1": 0, "HC2": 1, "HC3": 2}
 TEXT = {"HC0": "no correction", "HC1": "n/(n - k)", "HC2": "1/(1 - h)", "HC3": "1/(1 - h)²"}
@@ -21,14 +20,13 @@ def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
     """
     refuse_robust(kind, fit)
     rows, _ = fit.with_rows()
-    root = bread_root(fit)
-    V = root @ root.T
+    V = bread_of(fit)
     found = rows.sum(scores.meat, fit.working[None], fit.family, V, POWER[kind])
-    matrix = V @ found[:-1] @ V
+    matrix = linalg.sandwich(V, found.matrix)
     if kind == "HC1":
         matrix = matrix * (fit.nobs / residual_rows(fit, kind))
     text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
-    return Covariance(matrix, kind, np.inf, text, _leverage_note(found[-1], kind))
+    return Covariance(matrix, kind, np.inf, text, _leverage_note(found.full, kind))
 
 
 def residual_rows(fit: FitRecord, kind: str) -> int | float:
@@ -41,8 +39,7 @@ def residual_rows(fit: FitRecord, kind: str) -> int | float:
     return fit.df_resid
 
 
-def _leverage_note(last: Array, kind: str) -> tuple[str, ...]:
-    count = int(last[0]) if last.size else 0
+def _leverage_note(count: int, kind: str) -> tuple[str, ...]:
     if not count:
         return ()
     fits = "row has leverage 1 (it fits itself exactly) and adds"

@@ -11,6 +11,7 @@ import pandas as pd
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.nested import (
     Nested,
+    everything,
     nested_fits,
     refuse_penalised,
     refuse_without_likelihood,
@@ -65,8 +66,8 @@ def drop1(fit: FitRecord, test: str = "LR") -> Table:
     if test == "LR":
         found = [ratio(small, whole(fit)) for small in smalls]
     else:
-        everything = np.eye(fit.rank)
-        found = [score_comparison(where, s, (space, everything)) for s, space in zip(smalls, spaces, strict=True)]
+        larger = everything(where)
+        found = [score_comparison(where, s, (space, larger)) for s, space in zip(smalls, spaces, strict=True)]
     return headed(_table(fit, terms, smalls, found), _heading(fit, "Each term dropped", test))
 
 

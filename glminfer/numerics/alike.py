@@ -1,4 +1,4 @@
-"""Which kernels may see rows that are alike only once.
+"""Which kernels may see rows that are alike only once, and factors as codes.
 
 Rows are alike when their columns and offsets are the same. A log-likelihood is linear in the weights and in the
 weighted outcomes, so alike rows may stand together as one row that has the sum of their weights and the mean of their
@@ -15,6 +15,7 @@ K = TypeVar("K", bound=Callable[..., Any])
 _SUMS: set[Any] = set()
 _VALUES: set[Any] = set()
 _BLIND: set[Any] = set()
+_CODES: set[Any] = set()
 
 
 def sums_alike(kernel: K) -> K:
@@ -33,6 +34,17 @@ def blind(kernel: K) -> K:
     """Mark a kernel that does not look at the columns."""
     _BLIND.add(kernel)
     return kernel
+
+
+def takes_codes(kernel: K) -> K:
+    """Mark a kernel to which the columns may come as a `Mixed` matrix: it only multiplies with them."""
+    _CODES.add(kernel)
+    return kernel
+
+
+def may_see_codes(kernel: Any) -> bool:
+    """Whether the columns may come as a `Mixed` matrix."""
+    return kernel in _CODES
 
 
 def may_sum_once(kernel: Any) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.numerics.alike import blind, same_for_alike, sums_alike
+from glminfer.numerics.alike import blind, same_for_alike, sums_alike, takes_codes
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
 from glminfer.numerics.linalg import cubes, gram, quadratic_forms, rounded_gram
+from glminfer.numerics.mixed import Mixed
 
 Models = NDArray[np.intp] | None
 Product = Callable[[Array, Array], Array]
@@ -28,12 +29,14 @@ def _columns(values: Array, models: NDArray[np.intp]) -> Array:
     return values if values.shape[1] == 1 else values[:, models]
 
 
+@takes_codes
 @sums_alike
 def likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """Log-likelihood (3), score (5) and information (6) of the coefficients (m, p)."""
     return _likelihood(block, coef, family, models, gram)
 
 
+@takes_codes
 @sums_alike
 def rounded_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """The same with information and curvature in single precision: for steps that later ones correct."""
@@ -49,12 +52,14 @@ def _likelihood(block: Block, coef: Array, family: Family, models: Models, produ
         return Terms(weighted_sum(weights, loglik), weighted(weights, score).T @ block.X, information, curvature)
 
 
+@takes_codes
 @sums_alike
 def null_likelihood(block: Block, coef: Array, family: Family, models: Models = None) -> Terms:
     """The same for a constant in place of all columns; coef is (m, 1)."""
     return likelihood(replace(block, X=np.ones((block.n, 1))), coef, family, models)
 
 
+@takes_codes
 @sums_alike
 def gradient(block: Block, coef: Array, family: Family) -> Array:
     """Log-likelihood and score only, packed as (m, 1 + p): what first-order solvers need."""
@@ -74,6 +79,7 @@ def weighted_sum(weights: Array, values: Array) -> Array:
     return np.asarray(weighted(weights, values).sum(axis=0))
 
 
+@takes_codes
 @sums_alike
 def existence(block: Block, coef: Array, family: Family) -> Array:
     """Σ S/(w s²) over rows that could be separated: the certificate of a finite maximum, (m,) (16)."""
@@ -100,6 +106,7 @@ class Extent:
         return Extent(float(np.maximum(self.eta, other.eta)), min(self.weight, other.weight))
 
 
+@takes_codes
 @sums_alike
 def extent(block: Block, coef: Array) -> Extent:
     """Largest absolute linear predictor and smallest positive weight of one model."""
@@ -141,20 +148,28 @@ def count_ones(block: Block) -> int:
     return int(np.count_nonzero(block.X[:, 0] == 1.0))
 
 
+@takes_codes
 def sizes(block: Block) -> Array:
     """Largest absolute value of each column, (1, p); zero where the block has no rows."""
+    if isinstance(block.X, Mixed):
+        return block.X.largest()[None]
     return np.asarray(np.abs(block.X).max(axis=0, initial=0.0)[None])
 
 
+@takes_codes
 @same_for_alike
 def combined(block: Block, A: Array) -> Array:
     """Combinations X A of the columns, (n, q)."""
     return np.asarray(block.X @ A)
 
 
+@takes_codes
 @sums_alike
 def column_products(block: Block) -> Array:
     """XᵀX over the rows of positive weight, (p, p)."""
+    if isinstance(block.X, Mixed):
+        used = block.weights.max(axis=1, keepdims=True) > 0
+        return gram(block.X, used.astype(np.float64))[0]
     X, counted = _used_columns(block)
     return np.asarray(X.T @ counted)
 
@@ -183,12 +198,13 @@ def moments(block: Block, centre: Array) -> Array:
     return np.vstack([count * same, w.sum() * same, counted.sum(axis=0), w @ left, w @ left**2])
 
 
+@takes_codes
 @sums_alike
-def regression(block: Block, target: float) -> Array:
-    """[XᵀX, Xᵀ(target - offset)] over the rows of positive weight of one model, (p, p + 1)."""
+def towards(block: Block, target: float) -> Array:
+    """Xᵀ(target - offset) over the rows of positive weight of one model, (p,)."""
     used = block.weights[:, 0] > 0
-    X, counted = _used_columns(block)
-    return np.column_stack([counted.T @ X, counted.T @ (target - block.offset[used])])
+    counted = _used_columns(block)[1]
+    return np.asarray((target - block.offset[used, 0]) @ counted)
 
 
 def shifted(block: Block, shift: Array) -> Block:
@@ -196,14 +212,28 @@ def shifted(block: Block, shift: Array) -> Block:
     return replace(block, X=block.X - shift) if shift.any() else block
 
 
+@takes_codes
 @sums_alike
 def combination(block: Block, t: Array) -> Array:
     """(Xᵀr, rᵀr) packed, for the combination of columns r = X t, over the rows of positive weight."""
     X, counted = _used_columns(block)
     r = X @ t
-    return np.append(counted.T @ r, r @ (counted @ t))
+    return np.append(r @ counted, r @ (counted @ t))
 
 
+@takes_codes
+def level_combination(block: Block, t: Array) -> Array:
+    """For combinations of the columns of each level of the eliminated factor, t (L, s): [X'r, r'r] of each, (L, s + 1).
+
+    Over the rows of positive weight, as `combination`.
+    """
+    assert isinstance(block.X, Mixed)
+    first, used = block.X.parts[0], block.weights.max(axis=1) > 0
+    r = np.where(used, first.found(t[:, :, None])[:, 0], 0.0)
+    return np.column_stack([first.sums(r), np.bincount(first.codes, r * r, len(t))])
+
+
+@takes_codes
 def goodness(block: Block, coef: Array, family: Family) -> Array:
     """Pearson χ², Σwμ over events and Σwμ over non-events of each model, packed as (m, 3)."""
     eta = block.eta(coef)
@@ -215,12 +245,14 @@ def goodness(block: Block, coef: Array, family: Family) -> Array:
     return np.column_stack([weighted_sum(block.weights, part) for part in parts])
 
 
+@takes_codes
 @same_for_alike
 def eta(block: Block, coef: Array) -> Array:
     """Linear predictor of each row, (n, m)."""
     return block.eta(coef)
 
 
+@takes_codes
 def hat(block: Block, coef: Array, family: Family, covariance: Array) -> Array:
     """Leverage w S x'Vx of each row of one model, (n,) (23)."""
     expected = family.pointwise(block.y, block.eta(coef))[2]
@@ -256,18 +288,21 @@ def bias_curvature(block: Block, coef: Array, family: Family, covariances: Array
         return np.concatenate([second, cubes(block.X, weighted(weights, S * g))], axis=1)
 
 
+@takes_codes
 def score_along(block: Block, coef: Array, family: Family, directions: Array) -> Array:
     """w s A'x of each row of one model, (n, d): its score along the columns of A (p, d)."""
     score = family.pointwise(block.y, block.eta(coef))[1]
     return np.asarray(weighted(block.weights, score) * (block.X @ directions))
 
 
+@takes_codes
 def score_products(block: Block, coef: Array, family: Family, directions: Array) -> Array:
     """Σ over rows of the outer products of ``score_along``, (d, d)."""
     u = score_along(block, coef, family, directions)
     return np.asarray(u.T @ u)
 
 
+@takes_codes
 def score_sums(block: Block, coef: Array, family: Family, directions: Array, count: int) -> Array:
     """Sums of ``score_along`` over each of ``count`` groups, (count, d)."""
     assert block.groups is not None
@@ -276,11 +311,15 @@ def score_sums(block: Block, coef: Array, family: Family, directions: Array, cou
     return np.array(sums, dtype=float).reshape(-1, count).T  # no direction at all where everything is separated
 
 
+@takes_codes
 def quadratic(block: Block, matrix: Array) -> Array:
     """x' A x of each row, (n,)."""
+    if isinstance(block.X, Mixed):
+        return block.X.quadratic(matrix)
     return np.asarray(np.einsum("ij,ij->i", block.X @ matrix, block.X))
 
 
+@takes_codes
 def suspicion(block: Block, coef: Array, family: Family) -> Array:
     """S/(w s²) of each row of one model: how close it is to being separated, (n,)."""
     return _closeness(block, coef, family)[:, 0]

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeAlias, cast
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from glminfer.numerics import spread
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.bordered import Bordered, Eliminated, eliminated
+from glminfer.numerics.mixed import Mixed
+from glminfer.numerics.selection import Selection
+from glminfer.numerics.spread import Spread
 
 _CHUNK = 1 << 16
 _SMALLEST_PIVOT = 4 * np.finfo(float).eps  # squared, times the number of columns
 
 
+Factored: TypeAlias = tuple[Array, Array] | Eliminated
+
+
 def gram(X: Array, weights: Array) -> Array:
-    """XᵀWX for each model: (m, p, p) from X (n, p) and weights (n, m)."""
+    """XᵀWX for each model: (m, p, p) from X (n, p) and weights (n, m); bordered where factors are coded."""
+    if isinstance(X, Mixed):
+        return cast(Array, X.gram(weights))
     if weights.shape[1] == 1:
         return _gram_one(X, weights)[None]
     first, second = _pairs(X.shape[1])
@@ -90,8 +101,10 @@ def _scales(A: Array) -> Array:
     return np.asarray(np.sqrt(np.where(diagonal > 0, diagonal, 1.0)))
 
 
-def factor(A: Array) -> tuple[Array, Array] | None:
+def factor(A: Array) -> Factored | None:
     """Cholesky factor of one equilibrated matrix and its scales, or None when it is not positive definite."""
+    if isinstance(A, Bordered):
+        return eliminated(A)
     if A.shape[0] == 0:
         return A, np.empty(0)
     scale = _scales(A)
@@ -102,8 +115,10 @@ def factor(A: Array) -> tuple[Array, Array] | None:
     return L, scale
 
 
-def solve(factored: tuple[Array, Array], b: Array) -> Array:
+def solve(factored: Factored, b: Array) -> Array:
     """A⁻¹ b from the factor of A; b is (p,) or (p, k)."""
+    if isinstance(factored, Eliminated):
+        return factored.solve(b)
     L, scale = factored
     if L.shape[0] == 0:
         return b.copy()
@@ -114,7 +129,7 @@ def solve(factored: tuple[Array, Array], b: Array) -> Array:
 
 def solve_all(A: Array, b: Array) -> Array | None:
     """A⁻¹ b of each of m systems (m, p, p), (m, p); None unless all are safely positive definite."""
-    if not (np.isfinite(A).all() and np.isfinite(b).all()):
+    if isinstance(A, Bordered) or not (np.isfinite(A).all() and np.isfinite(b).all()):
         return None
     scale = _scales(A)
     try:
@@ -141,6 +156,8 @@ def inverse(A: Array) -> Array | None:
     factored = factor(A)
     if factored is None:
         return None
+    if isinstance(factored, Eliminated):
+        return cast(Array, spread.inverse(factored))
     L, scale = factored
     if L.shape[0] == 0:
         return L
@@ -149,9 +166,49 @@ def inverse(A: Array) -> Array | None:
     return np.asarray(full / np.outer(scale, scale))
 
 
+def variances(T: Array | Selection, V: Array | Spread) -> Array:
+    """The diagonal of T V T' (p,)."""
+    if not isinstance(T, Selection):
+        V = np.asarray(V)
+        return np.asarray(np.maximum(np.einsum("pr,rs,ps->p", T, V, T, optimize=False), 0.0))
+    out = np.zeros(T.height)
+    out[T.places] = V.diagonal()
+    if len(T.mixed):
+        beside = V @ np.eye(len(T.places))[:, T.mixed]
+        core, C = beside[T.mixed], T.combinations
+        own = np.zeros((T.height, len(T.mixed)))
+        own[T.places] = beside
+        own[T.places[T.mixed]], out[T.places[T.mixed]] = 0.0, 0.0
+        out += 2 * (own * C).sum(axis=1) + ((C @ core) * C).sum(axis=1)
+    return np.maximum(out, 0.0)
+
+
+def sandwich(bread: Array, meat: Array) -> Array:
+    """V M V."""
+    if isinstance(bread, Spread) and isinstance(meat, Bordered):
+        return cast(Array, spread.sandwich(bread, meat))
+    return np.asarray(bread @ meat @ bread)
+
+
+def row_forms(Z: Array, V: Array) -> Array:
+    """z'Vz of each row of Z (n, r)."""
+    if isinstance(Z, Mixed):
+        return Z.quadratic(V)
+    return np.asarray(np.einsum("ij,ij->i", Z @ V, Z))
+
+
+def all_finite(V: Array) -> bool:
+    """Whether every number of a covariance or information matrix is finite."""
+    if isinstance(V, Bordered):
+        return V.finite
+    parts = (V.blocks, V.along, V.core) if isinstance(V, Spread) else (V,)
+    return all(bool(np.isfinite(part).all()) for part in parts)
+
+
 def inverses(A: Array) -> tuple[Array, Array]:
     """Inverse (m, p, p) and log-determinant (m,) of m symmetric matrices; NaN for those that are not safely positive
     definite, which changes no digit of the others."""
+    A = np.asarray(A)
     found = _inverted(A)
     if found is not None:
         return found

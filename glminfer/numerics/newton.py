@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from glminfer.errors import InputError, Status, checked_keywords
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array, Terms
+from glminfer.numerics.bordered import Bordered
+from glminfer.numerics.subspaces import Coordinates, Held
 
 Spaces: TypeAlias = Sequence[Array] | None
 Chosen: TypeAlias = NDArray[np.intp] | slice
@@ -64,6 +66,10 @@ class Control:
     compress : bool or None
         Whether rows that are alike in all covariates are computed on once, which is exact (109); None does so for large
         data where a look at some of the rows says it pays. Rows in files and in Dask stay as they are.
+    coded : bool or None
+        Whether factors coded by dummies are kept as one code for each row instead of a column for each level, which is
+        exact (113); None does so for factors of 100 columns or more in large data. Rows in files and in Dask keep their
+        columns.
 
     Examples
     --------
@@ -77,6 +83,7 @@ class Control:
     max_halvings: int = 40
     step_size: float | None = None
     compress: bool | None = None
+    coded: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no solver can use."""
@@ -89,8 +96,10 @@ class Control:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, Real) and 0 < float(value) < np.inf):
                 raise InputError(f"{name}={value!r} must be a number greater than 0.")
-        if self.compress is not None and not isinstance(self.compress, bool):
-            raise InputError(f"compress={self.compress!r} must be True, False, or None for what pays.")
+        for name in ("compress", "coded"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, bool):
+                raise InputError(f"{name}={value!r} must be True, False, or None for what pays.")
 
     def limit(self, default: int) -> int:
         """The iteration limit, or a solver's default."""
@@ -163,6 +172,8 @@ def newton_step(terms: Terms, spaces: Spaces = None) -> tuple[Array, Array]:
 
 def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None:
     """The same for all models in one call; None unless every matrix is safely positive definite."""
+    if isinstance(terms.curvature, Bordered):
+        return None
     if spaces is None:
         step = linalg.solve_all(terms.curvature, terms.score)
     elif len({B.shape[1] for B in spaces}) > 1 or not np.isfinite(terms.curvature).all():
@@ -180,6 +191,8 @@ def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
     """The step for one curvature matrix, within the span of B; None where it is not positive definite there."""
     if not np.isfinite(score).all():
         return None
+    if isinstance(B, Coordinates | Held):
+        return B.step(curvature, score)
     factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
     if factored is None:
         return None

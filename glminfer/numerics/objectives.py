@@ -168,7 +168,7 @@ class BiasReduced:
         chosen = range(len(information)) if models is None else models
         V, logdet = np.empty_like(information), np.empty(len(information))
         for k, which in enumerate(chosen):
-            B = self.within[which]
+            B = np.asarray(self.within[which])
             inner, logdet[[k]] = linalg.inverses(linalg.symmetric(B.T @ information[k] @ B)[None])
             V[k] = B @ inner[0] @ B.T
         return V, logdet

@@ -9,15 +9,20 @@ on the columns before it is aliased: T has no column for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from glminfer.numerics import kernels, linalg
-from glminfer.numerics.alike import same_for_alike, sums_alike
+from glminfer.numerics.alike import same_for_alike, sums_alike, takes_codes
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.bordered import Bordered, Eliminated
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.objectives import Summable
+from glminfer.numerics.rank_coded import coded_basis
+from glminfer.numerics.selection import Selection, places_only
 
 _EPS = np.finfo(float).eps
 ALIASED = 1e-11  # residual norm of an aliased column, relative to its centred norm
@@ -58,14 +63,19 @@ class Basis:
     @property
     def plain(self) -> bool:
         """Whether the working columns are the design columns themselves."""
+        if isinstance(self.T, Selection):
+            return self.T.identity
         return bool(self.T.shape[0] == self.T.shape[1] and np.array_equal(self.T, np.eye(len(self.T))))
 
     def columns(self, X: Array) -> Array:
         """Z = X T, with the subtraction of the shift done first: it is exact where the shift is near the values."""
         if self.plain:
             return X
+        if isinstance(X, Mixed):
+            return X @ self.T
         shifted = X - self.shift
-        triangular = self.T + np.outer(self.constant, self.shift @ self.T) if self.constant is not None else self.T
+        T = np.asarray(self.T)
+        triangular = T + np.outer(self.constant, self.shift @ T) if self.constant is not None else T
         Z = shifted[:, self.kept]
         for j, column in enumerate(triangular.T):  # most working columns are one design column
             others = np.flatnonzero(column)
@@ -74,10 +84,16 @@ class Basis:
         return np.ascontiguousarray(Z)
 
 
+@takes_codes
 @same_for_alike
 def working_columns(block: Block, basis: Basis) -> Array:
     """Z = X T of a block."""
     return basis.columns(block.X)
+
+
+def coordinate_basis(p: int, which: NDArray[np.intp]) -> Basis:
+    """Some of many columns, as they are, without p × q numbers."""
+    return Basis(cast(Array, places_only(p, which)), which, np.zeros(p), None, {}, np.zeros(p))
 
 
 def full_basis(p: int, means: Array) -> Basis:
@@ -135,6 +151,9 @@ def learn_basis(rows: Summable, p: int, constant: Array | None, few: Summable | 
         return full_basis(p, means)
     products = rows.sum(kernels.column_products)
     means = _means(products, constant)
+    if isinstance(products, Bordered):
+        found = coded_basis(rows, products, constant)
+        return Basis(cast(Array, found.T), found.T.places, np.zeros(p), constant, found.relations, means)
     if _all_clear(products):
         return full_basis(p, means)
     shift = _shifts(products, means, constant)
@@ -154,7 +173,7 @@ def _all_clear(products: Array) -> bool:
 def _left(products: Array) -> Array | None:
     """Squared norm (p,) of each column after projection on the earlier ones; None where that is not known safely."""
     factored = linalg.factor(products)
-    if not np.isfinite(products).all() or factored is None:
+    if factored is None or isinstance(factored, Eliminated) or not np.isfinite(products).all():
         return None
     return np.asarray(np.diagonal(factored[0]) ** 2 * np.diagonal(products))
 
@@ -173,8 +192,9 @@ def _clear_among(few: Summable, rows: Summable, constant: Array | None) -> Array
 def _means(products: Array, constant: Array | None) -> Array:
     if constant is None:
         return np.zeros(len(products))
-    total = constant @ products @ constant
-    return np.asarray((constant @ products) / total if total > 0 else np.zeros(len(products)))
+    along = constant @ products
+    total = along @ constant
+    return np.asarray(along / total if total > 0 else np.zeros(len(products)))
 
 
 def _shifts(products: Array, mean: Array, constant: Array | None) -> Array:

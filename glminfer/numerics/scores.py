@@ -10,9 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.numerics.alike import takes_codes
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
 from glminfer.numerics.kernels import existence, likelihood, quadratic, weighted
+from glminfer.numerics.linalg import gram
+from glminfer.numerics.mixed import Mixed, scattered
 from glminfer.numerics.objectives import Summable
 
 FULL = 1e-10  # a leverage this close to 1 is 1: the rows fit themselves, and their residual is rounding
@@ -34,8 +37,20 @@ def _weighted(block: Block, coef: Array, family: Family) -> tuple[Array, Array]:
     return weighted(block.weights, score)[:, 0], weighted(block.weights, expected)[:, 0]
 
 
-def meat(block: Block, coef: Array, family: Family, covariance: Array, power: int) -> Array:
-    """Σ w² s² (1 - h)^(-power) z z' of one model, (r, r), and below it the number of rows of leverage 1 (32)."""
+@dataclass(frozen=True, slots=True)
+class RowMeat:
+    """Sums over rows: the middle of a sandwich (r, r), and how many rows have leverage 1."""
+
+    matrix: Array
+    full: int
+
+    def __add__(self, other: RowMeat) -> RowMeat:
+        return RowMeat(self.matrix + other.matrix, self.full + other.full)
+
+
+@takes_codes
+def meat(block: Block, coef: Array, family: Family, covariance: Array, power: int) -> RowMeat:
+    """Σ w² s² (1 - h)^(-power) z z' of one model, (r, r), and the number of rows of leverage 1 (32)."""
     score, expected = _weighted(block, coef, family)
     full = np.zeros(block.n, dtype=bool)
     if power:
@@ -43,11 +58,13 @@ def meat(block: Block, coef: Array, family: Family, covariance: Array, power: in
             left = 1.0 - np.where(expected > 0, expected * quadratic(block, covariance), 0.0)
         full = left <= FULL
         score = np.where(full, 0.0, score / np.sqrt(np.where(full, 1.0, left)) ** power)
+    if isinstance(block.X, Mixed):
+        return RowMeat(gram(block.X, (score * score)[:, None])[0], int(full.sum()))
     rows = block.X * score[:, None]
-    count = np.full((1, block.X.shape[1]), float(full.sum()))
-    return np.vstack([rows.T @ rows, count])
+    return RowMeat(rows.T @ rows, int(full.sum()))
 
 
+@takes_codes
 def cluster_scores(block: Block, coef: Array, family: Family) -> Array:
     """Code and Σ w s z of each cluster present in the block, (k, 1 + r)."""
     score, _ = _weighted(block, coef, family)
@@ -57,10 +74,9 @@ def cluster_scores(block: Block, coef: Array, family: Family) -> Array:
 
 def _scattered(weights: Array, where: NDArray[np.intp], k: int, values: Array) -> Array:
     """Sums of weighted rows of ``values`` by position, (k, columns); a sparse product needs no sorting."""
-    from scipy.sparse import csc_array
-
-    n = len(where)
-    return np.asarray(csc_array((weights, where, np.arange(n + 1)), shape=(k, n)) @ values)
+    if isinstance(values, Mixed):
+        return values.scattered(weights, where, k)
+    return scattered(weights, where, k, values)
 
 
 def cluster_moments(block: Block, coef: Array, family: Family, first: int, last: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from glminfer.inference.numbers import aligned, fixed, p_equation, p_text
 from glminfer.report.tables import tidy
 
 _LONGEST_FORMULA = 400  # characters
+_MANY = 100  # columns of a term that are one line
 _PIECES = 3  # shown at either end of a longer one
 _NAMES = {
     "logit": "Logistic regression (logit link)",
@@ -29,7 +30,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The parts of a summary, as text."""
+    """The parts of a summary, as text; a row of the body with two cells stands for many coefficients."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -43,7 +44,7 @@ def layout(fit: FitRecord, cov: str = "model", cluster: Any = None, level: float
     """Lay out the summary of a fit."""
     chosen = shown_covariance(fit, cov, cluster)
     table = tidy(fit, cov=chosen, level=level)
-    header, body = _coefficients(table, level, chosen) if chosen.kind != "none" else _selected(table)
+    header, body = _coefficients(table, level, chosen, _long(fit)) if chosen.kind != "none" else _selected(table)
     return Layout(
         title=f"{_NAMES[fit.family.link]}, {'maximum likelihood' if fit.penalty is None else fit.penalty.name}",
         facts=tuple(_facts(fit, chosen)),
@@ -118,9 +119,29 @@ def _shrunken(fit: FitRecord, chosen: Covariance) -> str:
     return f"{fit.effective_df:,.2f} effective degrees of freedom of {fit.rank:,} coefficients{selected}"
 
 
+def _long(fit: FitRecord) -> dict[str, slice]:
+    """Terms of so many columns that a page is no place for them."""
+    return {name: where for name, where in fit.design.terms.items() if where.stop - where.start >= _MANY}
+
+
+def _folded(name: str, part: pd.DataFrame) -> tuple[str, str]:
+    """Many coefficients in one line: ``999 coefficients from -1.2 to 1.3; see tidy()``."""
+    finite = part.loc[np.isfinite(part["std_error"]), "estimate"]
+    ends = f" from {finite.min():.4g} to {finite.max():.4g}" if len(finite) else ""
+    words = part["status"].str.split(":").str[0].value_counts()
+    odd = [f"{count:,} {word}" for word, count in words.items() if word != Status.CONVERGED]
+    told = ", ".join(odd)
+    return name, f"{len(part):,} coefficients{ends}{f' ({told})' if odd else ''}; see tidy()"
+
+
 def _coefficients(
-    table: pd.DataFrame, level: float, chosen: Covariance
+    table: pd.DataFrame, level: float, chosen: Covariance, long: Mapping[str, slice]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    folded = [(where.start, _folded(name, table.iloc[where])) for name, where in long.items()]
+    kept = np.ones(len(table), dtype=bool)
+    for where in long.values():
+        kept[where] = False
+    places, table = np.flatnonzero(kept), table[kept]
     tail = 50 * (1 - level)
     ends = (f"{tail:.3g}%", f"{100 - tail:.4g}%")
     degrees = [] if chosen.leverages is None else [[fixed(v, 1) for v in table["df"]]]
@@ -128,13 +149,17 @@ def _coefficients(
     names = (statistic_name, *["df" for _ in degrees], "p_value") if chosen.tests else ()
     header = ("", "estimate", "std_error", *names, *ends, "")
     numbers = table[["estimate", "std_error", "conf_low", "conf_high"]].to_numpy()
-    estimate, error, low, high = zip(*aligned(map(tuple, numbers), table["std_error"]), strict=True)
+    cells = aligned(map(tuple, numbers), table["std_error"])
+    estimate, error, low, high = zip(*cells, strict=True) if len(table) else ((), (), (), ())
     statistic = [fixed(v, 3) for v in table["statistic"]]
     p = [p_text(v) for v in table["p_value"]]
     remarks = ["" if s == Status.CONVERGED else s.split(":")[0] for s in table["status"]]
     tests = (statistic, *degrees, p) if chosen.tests else ()
-    body = tuple(zip(table["term"], estimate, error, *tests, low, high, remarks, strict=True))
-    return (header, body) if any(remarks) else (header[:-1], tuple(row[:-1] for row in body))
+    rows = tuple(zip(table["term"], estimate, error, *tests, low, high, remarks, strict=True))
+    if not any(remarks):
+        header, rows = header[:-1], tuple(row[:-1] for row in rows)
+    inside = [*zip(places.tolist(), rows, strict=True), *folded]
+    return header, tuple(row for _, row in sorted(inside, key=lambda one: one[0]))
 
 
 def _selected(table: pd.DataFrame) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

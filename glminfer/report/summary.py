@@ -83,9 +83,17 @@ def _wrapped(text: str, start: str) -> str:
 
 def _table(parts: Layout) -> list[str]:
     rows = [parts.header, *parts.body]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(parts.header))]
+    full = [row for row in rows if len(row) == len(parts.header)]
+    widths = [max(len(row[k]) for row in full) for k in range(len(parts.header))]
+    widths[0] = max(len(row[0]) for row in rows)
     last = len(widths) - 1 if parts.header[-1] == "" else -1  # remarks stand on the left of their column
-    return ["  ".join(_cell(text, k, widths[k], k in (0, last)) for k, text in enumerate(row)).rstrip() for row in rows]
+    left = {2: (0, 1), len(parts.header): (0, last)}
+    widths.append(0)
+    return [_line(row, widths, left[len(row)]) for row in rows]
+
+
+def _line(row: tuple[str, ...], widths: list[int], left: tuple[int, ...]) -> str:
+    return "  ".join(_cell(text, k, widths[k], k in left) for k, text in enumerate(row)).rstrip()
 
 
 def _cell(text: str, _k: int, width: int, left: bool) -> str:
@@ -97,7 +105,7 @@ def as_html(parts: Layout) -> str:
     facts = "".join(_html_row((name, text), ("left", "left")) for name, text in parts.facts)
     align = ("left", *("right" for _ in parts.header[1:]))
     head = _html_row(parts.header, align, "th")
-    body = "".join(_html_row(row, align) for row in parts.body)
+    body = "".join(_html_row(row, align, span=len(parts.header)) for row in parts.body)
     closing = "<br>".join(escape(line) for line in parts.closing)
     notes = "".join(f"<li>{escape(note)}</li>" for note in parts.notes)
     return (
@@ -108,7 +116,13 @@ def as_html(parts: Layout) -> str:
     )
 
 
-def _html_row(cells: tuple[str, ...], align: tuple[str, ...], tag: str = "td") -> str:
+def _html_row(cells: tuple[str, ...], align: tuple[str, ...], tag: str = "td", span: int = 0) -> str:
+    if len(cells) == 2 < span:  # many coefficients in one line
+        label, text = (
+            f'<td style="text-align:left;padding:1px 8px"{at}>{escape(cell)}</td>'
+            for cell, at in zip(cells, ("", f' colspan="{span - 1}"'), strict=True)
+        )
+        return f"<tr>{label}{text}</tr>"
     made = "".join(
         f'<{tag} style="text-align:{side};padding:1px 8px">{escape(cell)}</{tag}>'
         for cell, side in zip(cells, align, strict=True)

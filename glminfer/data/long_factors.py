@@ -1,0 +1,134 @@
+"""Which factors are kept as codes instead of dummies, and the columns they then make (113).
+
+This is the one place that decides: a factor, or an interaction of factors, whose dummies are many beside data of some
+size. Its products with numeric columns go with it. Factors with other contrasts than dummies stay dense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glminfer.data.coding import LearnedFactor
+from glminfer.data.factors import matrix, term_sources
+from glminfer.data.filling import fill
+from glminfer.data.formula import Formula
+from glminfer.data.grammar import Term
+from glminfer.numerics.mixed import Coded, Mixed, mixed
+
+if TYPE_CHECKING:
+    from glminfer.data.design import Design
+    from glminfer.data.factors import Learned
+
+Floats = NDArray[np.float64]
+Values = Mapping[str, NDArray[Any]]
+MANY = 100  # columns of dummies from which codes are faster
+_LARGE = 1 << 22  # numbers of a dense matrix from which it matters
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A term that can be coded: its categorical and numeric factors, where its columns start, which dummies it has."""
+
+    labels: tuple[str, ...]
+    numbers: tuple[str, ...]
+    places: NDArray[np.intp]
+
+
+def columns(formula: Formula, learned: Learned | Design, values: Values, n: int, coded: bool | None) -> Floats | Mixed:
+    """The (n, p) design matrix, with codes in place of many dummies where that pays, or as ``coded`` says."""
+    groups = {} if coded is False else _groups(formula, learned)
+    width = max((where.stop for where in learned.terms.values()), default=0)
+    if coded is None:
+        groups = {labels: parts for labels, parts in groups.items() if _pays(parts, n * width)}
+    groups = {labels: parts for labels, parts in groups.items() if any((part.places >= 0).any() for _, part in parts)}
+    if not groups or not n:
+        return matrix(formula, learned, values, n)
+    taken = {name for parts in groups.values() for name, _ in parts}
+    dense, spots = _dense(formula, learned, values, n, taken)
+    made = (_coded(labels, [part for _, part in parts], learned, values, n) for labels, parts in groups.items())
+    return mixed(dense, spots, tuple(made))
+
+
+def _pays(parts: Sequence[tuple[str, _Part]], numbers: int) -> bool:
+    return numbers >= _LARGE and max(int(np.count_nonzero(part.places >= 0)) for _, part in parts) >= MANY
+
+
+def _groups(formula: Formula, learned: Learned | Design) -> dict[tuple[str, ...], list[tuple[str, _Part]]]:
+    """Terms that can be coded, by their categorical factors."""
+    found: dict[tuple[str, ...], list[tuple[str, _Part]]] = {}
+    for term, flags in zip(formula.terms, learned.full, strict=True):
+        part = _part(term, flags, learned.factors, learned.terms[term.name].start)
+        if part is not None:
+            found.setdefault(part.labels, []).append((term.name, part))
+    return found
+
+
+def _part(term: Term, flags: Sequence[bool], factors: Mapping[str, LearnedFactor], start: int) -> _Part | None:
+    """Where the columns of a term are, for each combination of levels; None if some contrast is no dummy.
+
+    Columns run through the first factor of the term fastest.
+    """
+    labels = tuple(sorted(text for text in term.factors if not factors[text].width))
+    numbers = tuple(text for text in term.factors if factors[text].width)
+    full = dict(zip(term.factors, flags, strict=True))
+    if not labels or any(factors[text].coding(full[text]).matrix is not None for text in labels):
+        return None
+    axes = [*labels, *numbers]
+    index = {text: _column_of_each(factors[text], full[text]) for text in term.factors}
+    at, there, stride = np.zeros((1,) * len(axes), dtype=np.intp), np.ones((1,) * len(axes), dtype=bool), 1
+    for text in term.factors:
+        own = index[text].reshape([-1 if axis == text else 1 for axis in axes])
+        at, there = at + stride * own, there & (own >= 0)
+        stride *= int((index[text] >= 0).sum())
+    cells = int(np.prod([len(factors[text].levels) for text in labels]))
+    return _Part(labels, numbers, np.where(there, start + at, -1).reshape(cells, -1))
+
+
+def _column_of_each(factor: LearnedFactor, full: bool) -> NDArray[np.intp]:
+    """Column of each level, -1 for the reference; of a numeric factor just its columns."""
+    if factor.width:
+        return np.arange(factor.width)
+    reference = factor.coding(full).reference
+    at = np.arange(len(factor.levels))
+    return at if reference is None else np.where(at == reference, -1, at - (at > reference))
+
+
+def _dense(
+    formula: Formula, learned: Learned | Design, values: Values, n: int, taken: set[str]
+) -> tuple[Floats, NDArray[np.intp]]:
+    """All other columns, and where they stand."""
+    pieces, spots = [], [np.zeros(0, dtype=np.intp)]
+    width = 0
+    for name, sources in term_sources(formula, learned, values, taken):
+        where = learned.terms[name]
+        size = where.stop - where.start
+        if size:
+            pieces.append((slice(width, width + size), sources))
+            spots.append(np.arange(where.start, where.stop))
+            width += size
+    return fill(pieces, n, width), np.concatenate(spots)
+
+
+def _coded(labels: tuple[str, ...], parts: Sequence[_Part], learned: Learned | Design, values: Values, n: int) -> Coded:
+    """The columns of all terms with the same categorical factors."""
+    codes: NDArray[Any] = np.zeros(n, dtype=np.int32)
+    for text in labels:
+        codes = codes * np.int32(len(learned.factors[text].levels)) + values[text]
+    places = np.hstack([part.places for part in parts])
+    plain = places.shape[1] == 1 and not parts[0].numbers
+    numbers = None if plain else np.hstack([_numbers(part.numbers, values, n) for part in parts])
+    return Coded(np.ascontiguousarray(codes, dtype=np.int32), numbers, places)
+
+
+def _numbers(texts: Sequence[str], values: Values, n: int) -> Floats:
+    """Products of one column from each numeric factor; the last factor runs fastest, as the places do."""
+    result = np.ones((n, 1))
+    for text in texts:
+        own = np.atleast_2d(values[text].T).T
+        result = (result[:, :, None] * own[:, None, :]).reshape(n, -1)
+    return result

@@ -1,0 +1,140 @@
+"""Separation of rows with coded factors: levels of one outcome at once, anything else by a sparse linear programme.
+
+A level whose rows are all events, or all not, is separated by its own dummy: no programme is needed to see it (117).
+What is left is an ordinary problem, whose rows have few numbers that are not zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from glminfer.data.rows_coded import CodedRows
+from glminfer.fit.separation import Mask, Recession, largest, one_direction
+from glminfer.numerics import kernels
+from glminfer.numerics.alike import takes_codes
+from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.families import Family
+from glminfer.numerics.linalg import factor, solve
+from glminfer.numerics.mixed import Coded, Mixed
+from glminfer.numerics.rank import learn_basis
+
+_EXACT = 1e-9  # of a dummy: what may be left of it after projection on the columns that make it
+_CHUNK = 4096  # rows whose inequalities are looked at at once
+
+
+def levels_apart(rows: CodedRows) -> Mask | None:
+    """The rows in levels of one outcome, as far as the columns can tell these levels apart; None if there are none."""
+    used, separated = rows.weights[:, 0] > 0, np.zeros(rows.n, dtype=bool)
+    for k, part in enumerate(rows.X.parts):
+        counts = rows.sum(_outcomes, k)
+        one = (counts[:, 0] > 0) & ((counts[:, 1] == counts[:, 0]) | (counts[:, 2] == counts[:, 0]))
+        if one.any() and (slot := _dummies(part)) is not None:
+            told = part.places[:, slot] >= 0
+            for level in np.flatnonzero(one & ~told):
+                told[level] = _is_combination(rows, k, int(level))
+            separated |= (one & told)[part.codes]
+    return separated & used if separated.any() else None
+
+
+@takes_codes
+def _outcomes(block: Block, part: int) -> Array:
+    """Rows of positive weight, those that are all events, and those that have none, of each level, (L, 3)."""
+    found = cast(Mixed, block.X).parts[part]
+    used, y, L = block.weights[:, 0] > 0, block.y[:, 0], len(found.places)
+    return np.column_stack([np.bincount(found.codes, mark, L) for mark in (used, used & (y == 1.0), used & (y == 0.0))])
+
+
+def _dummies(part: Coded) -> int | None:
+    """Which of a factor's columns is its dummy; None where it has products with numbers only."""
+    if part.values is None:
+        return 0
+    ones = np.flatnonzero((part.values == 1.0).all(axis=0))
+    return int(ones[0]) if ones.size else None
+
+
+def _is_combination(rows: CodedRows, part: int, level: int) -> bool:
+    """Whether the dummy of a level that has no column is a combination of the columns, as that of the reference is."""
+    products = rows.sum(kernels.column_products)
+    factored = factor(products)
+    if factored is None:
+        return False
+    sums = rows.sum(_with_level, part, level)
+    t = solve(factored, sums[:-1])
+    return float(sums[-1] - sums[:-1] @ t) <= _EXACT * float(sums[-1])
+
+
+@takes_codes
+def _with_level(block: Block, part: int, level: int) -> Array:
+    """Sums of the columns over the rows of a level, and their number, (p + 1,)."""
+    here = ((cast(Mixed, block.X).parts[part].codes == level) & (block.weights[:, 0] > 0)).astype(float)
+    return np.append(here @ block.X, here.sum())
+
+
+def recession(rows: CodedRows, separated: Mask) -> Recession:
+    """The cone of directions in which these rows move and no others do (15)."""
+    null = null_space(rows, separated)
+    sign = np.where(rows.y[:, 0] > 0.5, 1.0, -1.0)
+    places, cone = np.flatnonzero(separated), np.zeros((0, null.shape[1]))
+    for start in range(0, len(places), _CHUNK):
+        some = places[start : start + _CHUNK]
+        moved = (rows.X[some] @ null) * sign[some, None]
+        unit = moved / np.linalg.norm(moved, axis=1, keepdims=True)
+        cone = np.unique(np.vstack([cone, np.round(unit, 9)]), axis=0)
+    used = np.flatnonzero(rows.weights[:, 0] > 0)
+    scale = rows.X[used].largest()
+    return Recession(null, cone, np.where(scale > 0, scale, 1.0))
+
+
+def null_space(rows: CodedRows, separated: Mask) -> Array:
+    """A basis (p, k) of the directions in which no other row moves: dependent columns less what makes them."""
+    found = learn_basis(rows.without(separated), rows.width, None).relations
+    null = np.zeros((rows.width, len(found)))
+    for k, (j, relation) in enumerate(sorted(found.items())):
+        null[:, k] = -relation
+        null[j, k] = 1.0
+    return null
+
+
+def find(rows: CodedRows, fam: Family, coef: Array) -> Mask | None:
+    """The rows that some direction of recession moves, or None when the maximum exists (17)."""
+    used = np.flatnonzero(rows.weights[:, 0] > 0)
+    y, suspicion = rows.y[used, 0], rows.map(kernels.suspicion, coef, fam)[used]
+    sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
+    scaled = _sparse(rows.X[used])
+    separated = np.zeros(len(used), dtype=bool)
+    while not separated.all():  # each round removes rows that one direction separates
+        left = np.flatnonzero(~separated)
+
+        def null(still: Mask, left: Any = left) -> Array:
+            gone = np.ones(rows.n, dtype=bool)
+            gone[used[left[still]]] = False
+            return null_space(rows, gone) * largest(rows.X[used].largest()[None], axis=0)[:, None]
+
+        found = one_direction(scaled[left], sign[left], suspicion[left], null)
+        if found is None:
+            break
+        separated[left[found]] = True
+    if not separated.any():
+        return None
+    mask = np.zeros(rows.n, dtype=bool)
+    mask[used] = separated
+    return mask
+
+
+def _sparse(X: Mixed) -> Any:
+    """The rows as a sparse matrix, columns and then rows scaled to largest entry 1."""
+    from scipy.sparse import csr_array, diags_array
+
+    at = np.arange(len(X))
+    i, j, v = [np.repeat(at, len(X.spots))], [np.tile(X.spots, len(X))], [X.dense.ravel()]
+    for part in X.parts:
+        values = np.ones((len(X), 1)) if part.values is None else part.values
+        for places, value in zip(part.places.T, values.T, strict=True):
+            there = (places >= 0)[part.codes]
+            i, j, v = [*i, at[there]], [*j, places[part.codes[there]]], [*v, value[there]]
+    made = csr_array((np.concatenate(v), (np.concatenate(i), np.concatenate(j))), shape=X.shape)
+    made = made @ diags_array(1.0 / largest(X.largest()[None], axis=0))
+    size = abs(made).max(axis=1).toarray().ravel()
+    return csr_array(diags_array(1.0 / np.where(size > 0, size, 1.0)) @ made)
