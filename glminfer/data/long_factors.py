@@ -41,12 +41,12 @@ class _Part:
 
 def columns(formula: Formula, learned: Learned | Design, values: Values, n: int, coded: bool | None) -> Floats | Mixed:
     """The (n, p) design matrix, with codes in place of many dummies where that pays, or as ``coded`` says."""
-    groups = {} if coded is False else _groups(formula, learned)
     width = max((where.stop for where in learned.terms.values()), default=0)
-    if coded is None:
-        groups = {labels: parts for labels, parts in groups.items() if _pays(parts, n * width)}
-    groups = {labels: parts for labels, parts in groups.items() if any((part.places >= 0).any() for _, part in parts)}
-    if not groups or not n:
+    if coded is False or not n or (coded is None and n * width < _LARGE):
+        return matrix(formula, learned, values, n)
+    least = 1 if coded else MANY
+    groups = {labels: parts for labels, parts in _groups(formula, learned).items() if _columns(parts) >= least}
+    if not groups:
         return matrix(formula, learned, values, n)
     taken = {name for parts in groups.values() for name, _ in parts}
     dense, spots = _dense(formula, learned, values, n, taken)
@@ -54,8 +54,9 @@ def columns(formula: Formula, learned: Learned | Design, values: Values, n: int,
     return mixed(dense, spots, tuple(made))
 
 
-def _pays(parts: Sequence[tuple[str, _Part]], numbers: int) -> bool:
-    return numbers >= _LARGE and max(int(np.count_nonzero(part.places >= 0)) for _, part in parts) >= MANY
+def _columns(parts: Sequence[tuple[str, _Part]]) -> int:
+    """Columns of the widest of some terms."""
+    return max(int(np.count_nonzero(part.places >= 0)) for _, part in parts)
 
 
 def _groups(formula: Formula, learned: Learned | Design) -> dict[tuple[str, ...], list[tuple[str, _Part]]]:

@@ -14,6 +14,7 @@ import glminfer as gi
 from glminfer.data.design import learn
 from glminfer.data.rows import MemoryRows
 from glminfer.data.rows_repeated import RepeatedRows, find_alike
+from glminfer.data.sample_rows import Storage
 from glminfer.numerics import kernels
 
 CLAIMS = 1e-11  # p-values near 1 have lost a digit
@@ -170,8 +171,8 @@ def test_kernels_over_kinds_of_rows(seed: int, n: int, with_weights: bool, model
     if len(np.unique(frame["y"][frame["w"] > 0])) < 2:
         return
     formula = "y ~ x * g + offset(o)"
-    once = learn(formula, frame, weights="w", compress=True).rows
-    each = learn(formula, frame, weights="w", compress=False).rows
+    once = learn(formula, frame, weights="w", storage=Storage(compress=True)).rows
+    each = learn(formula, frame, weights="w", storage=Storage(compress=False)).rows
     family = gi.numerics.families.family("probit")
     coef = rng.normal(size=(models, each.width))
     told = (coef, family)
@@ -182,7 +183,7 @@ def test_kernels_over_kinds_of_rows(seed: int, n: int, with_weights: bool, model
     alike = [
         (kernels.gradient, *told),
         (kernels.column_products,),
-        (kernels.regression, 0.4),
+        (kernels.towards, 0.4),
         (kernels.combination, coef[0]),
         (kernels.totals,),
         (kernels.count_used,),

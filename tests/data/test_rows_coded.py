@@ -1,0 +1,306 @@
+"""Factors kept as codes: nothing that is reported may tell the difference from dummies."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from engines import same
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import glminfer as gi
+from glminfer.data.rows import MemoryRows
+from glminfer.data.rows_coded import CodedRows
+
+CODES, DUMMIES = gi.Control(coded=True), gi.Control(coded=False)
+
+
+def trials(n: int = 400, levels: int = 8, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "x": rng.normal(size=n),
+            "z": rng.normal(size=n),
+            "session": rng.integers(0, levels, n).astype(str),
+            "side": rng.choice(["left", "middle", "right"], n),
+            "mouse": rng.integers(0, 20, n).astype(str),
+            "k": rng.integers(0, 3, n),
+            "w": rng.choice([0.0, 1.0, 2.5], n),
+            "o": 0.2 * rng.normal(size=n),
+            "size": rng.integers(1, 5, n),
+        }
+    )
+    effect = 0.7 * rng.normal(size=levels)
+    chance = 1 / (1 + np.exp(-(0.4 * frame.x + effect[frame.session.astype(int)] + frame.o)))
+    frame["y"] = (rng.random(n) < chance).astype(int)
+    frame["hits"] = rng.binomial(frame["size"], chance)
+    frame["age"] = 1.5 * frame.session.astype(int)
+    frame["start"] = 1e6 + 1e4 * frame.session.astype(int) + rng.normal(size=n)
+    return frame
+
+
+def both(formula: str, frame: pd.DataFrame, link: str = "logit", **options: Any) -> tuple[gi.Fit, gi.Fit]:
+    codes = gi.glm(formula, frame, link=link, control=CODES, **options)
+    dummies = gi.glm(formula, frame, link=link, control=DUMMIES, **options)
+    assert isinstance(codes.with_rows()[1].rows, CodedRows)
+    assert isinstance(dummies.with_rows()[1].rows, MemoryRows)
+    return codes, dummies
+
+
+def tables(fit: gi.Fit) -> dict[str, Any]:
+    some = {"tidy": fit.tidy(), "glance": fit.glance().drop(columns="n_iter"), "notes": fit.notes, "vcov": fit.vcov()}
+    return some | {"predict": fit.predict(interval="confidence"), "aliased": dict(fit.aliased)}
+
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "main effect": ("y ~ x + z + session", {}),
+    "no intercept": ("y ~ session + x - 1", {}),
+    "the factor alone": ("y ~ session", {}),
+    "slopes": ("y ~ session * x + side", {}),
+    "slopes alone": ("y ~ side + z + session:x", {}),
+    "slopes by a basis": ("y ~ session + session:poly(x, 2)", {}),
+    "slopes of a product": ("y ~ session + z:session:x + side:z", {}),
+    "two factors": ("y ~ side * session + z", {}),
+    "cells": ("y ~ x + side:k:C(k)", {}),
+    "bools": ("y ~ (x > 0) * session", {}),
+    "sum contrasts beside": ("y ~ C(side, Sum) + session", {}),
+    "other reference": ("y ~ C(session, Treatment('5')) * x", {}),
+    "weights": ("y ~ x + session", {"weights": "w"}),
+    "offset": ("y ~ x + session", {"offset": "o"}),
+    "counts": ("cbind(hits, size - hits) ~ x * session", {}),
+    "subset": ("y ~ x + session", {"subset": "x < 1"}),
+    "aliased level": ("y ~ age + x + session", {}),
+    "aliased number": ("y ~ session + age + z", {}),
+    "sum of columns": ("y ~ x + z + I(x + z) + session", {}),
+    "far from zero": ("y ~ start + session + x", {}),
+    "aliased product": ("y ~ age:x + session * x", {}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_fit(name: str) -> None:
+    formula, options = CASES[name]
+    codes, dummies = both(formula, trials(), **options)
+    same(tables(codes), tables(dummies), rtol=1e-10)
+
+
+@pytest.mark.parametrize("link", ["probit", "cloglog", "loglog", "cauchit"])
+def test_every_link(link: str) -> None:
+    codes, dummies = both("y ~ session * x + side", trials(600), link)
+    same(tables(codes), tables(dummies), rtol=1e-8 if link == "cauchit" else 1e-10)
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.integers(2, 30), n=st.integers(150, 400))
+def test_any_levels(seed: int, levels: int, n: int) -> None:
+    """Levels of one row, of one outcome, without rows: all as with dummies."""
+    frame = trials(n, levels, seed)
+    frame.loc[frame.index % 17 == 0, "x"] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        codes, dummies = both("y ~ x + session", frame)
+    assert codes.status is dummies.status
+    same(tables(codes), tables(dummies), rtol=1e-9)
+
+
+QUESTIONS: dict[str, Callable[[gi.Fit], Any]] = {
+    **{kind: lambda fit, kind=kind: fit.tidy(cov=kind) for kind in ("HC0", "HC1", "HC2", "HC3")},
+    **{
+        kind: lambda fit, kind=kind: fit.tidy(cov=kind, cluster="mouse")
+        for kind in ("CR0", "CR1", "CR2", "CR3", "jackknife")
+    },
+    "two ways": lambda fit: fit.tidy(cluster=["mouse", "side"]),
+    "vcov HC3": lambda fit: fit.vcov(cov="HC3"),
+    "vcov CR1": lambda fit: fit.vcov(cluster="mouse"),
+    "LR": lambda fit: pd.concat([fit.lr_test(term) for term in ("session", "x", "side")]),
+    "LR of fits": lambda fit: fit.lr_test(gi.logit("y ~ x + side", fit.call["data"])),
+    "Wald": lambda fit: pd.concat([fit.wald_test(term) for term in ("session", "x", "side")]),
+    "Wald, robust": lambda fit: fit.wald_test(["session", "x = 0.3"], cov="HC1"),
+    "Wald, clustered": lambda fit: fit.wald_test("session", cluster="mouse"),
+    "more hypotheses": lambda fit: fit.wald_test(["x", "z", "x + z", "session"]),
+    "score": lambda fit: fit.score_test("w"),
+    "score of a factor": lambda fit: fit.score_test("C(k)"),
+    "score, robust": lambda fit: fit.score_test("C(k)", cov="HC0"),
+    "score, clustered": lambda fit: fit.score_test("w", cluster="mouse"),
+    "add1": lambda fit: fit.add1("w + C(k) + session:x"),
+    "add1 by scores": lambda fit: fit.add1("w + C(k)", test="score"),
+    "drop1": lambda fit: fit.drop1(),
+    "drop1 by scores": lambda fit: fit.drop1(test="score"),
+    **{
+        f"anova {kind} {test}": lambda fit, kind=kind, test=test: fit.anova(type=kind, test=test)
+        for kind in ("I", "II", "III")
+        for test in ("LR", "wald", "score")
+        if (kind, test) != ("I", "wald")
+    },
+    "profile": lambda fit: fit.confint(terms=["x", "session[T.3]"]),
+    "score interval": lambda fit: fit.confint(terms=["x", "session[T.3]"], method="score"),
+    "curve": lambda fit: fit.profile("x"),
+    "curve of a difference": lambda fit: fit.profile("x - z"),
+    "lincom": lambda fit: fit.lincom(["x - z", "session[T.3] = session[T.4]"], cov="HC2"),
+    "delta": lambda fit: fit.delta("x / z"),
+    "simultaneous": lambda fit: fit.simultaneous(["x", "z", "session[T.3]"], seed=1),
+    "predict": lambda fit: fit.predict(interval="confidence", cov="HC3"),
+    "predict, clustered": lambda fit: fit.predict(interval="confidence", cluster="mouse"),
+    "terms": lambda fit: fit.predict(type="terms"),
+    "terms of new rows": lambda fit: fit.predict(trials(50, seed=3), type="terms"),
+    "new rows": lambda fit: fit.predict(trials(50, seed=3), interval="confidence"),
+    "augment": lambda fit: fit.augment(),
+    "residuals": lambda fit: fit.residuals("quantile", seed=1),
+    "score of predictions": lambda fit: fit.score(),
+    "permutation": lambda fit: fit.permutation_test("side", scheme="free", n=19, seed=1),
+    "wild bootstrap": lambda fit: fit.wild_bootstrap_test("x", cluster="mouse", n=19, seed=1),
+    "summary": str,
+}
+
+
+@pytest.fixture(scope="module")
+def fits() -> tuple[gi.Fit, gi.Fit]:
+    return both("y ~ x + z + side + session", trials())
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_question(fits: tuple[gi.Fit, gi.Fit], question: str) -> None:
+    codes, dummies = (QUESTIONS[question](fit) for fit in fits)
+    same({question: codes}, {question: dummies}, rtol=1e-9 if "vcov" not in question else 1e-10)
+
+
+@pytest.mark.parametrize(
+    "question", ["HC3", "CR1", "CR2", "LR", "Wald", "score", "drop1", "profile", "predict", "terms", "augment"]
+)
+def test_questions_about_slopes(question: str) -> None:
+    codes, dummies = (QUESTIONS[question](fit) for fit in both("y ~ session * z + side + x", trials(500)))
+    same({question: codes}, {question: dummies}, rtol=1e-9)
+
+
+# separation -----------------------------------------------------------------------------------------------------------
+
+
+def with_outcomes(**outcomes: int) -> pd.DataFrame:
+    frame = trials(500)
+    for level, outcome in outcomes.items():
+        frame.loc[frame.session == level[1:], "y"] = outcome
+    return frame
+
+
+def perfect(frame: pd.DataFrame) -> pd.DataFrame:
+    often = np.arange(len(frame)) % 25 == 0
+    return frame.assign(rare=often.astype(float), y=np.where(often, 1, frame.y))
+
+
+APART: dict[str, tuple[str, pd.DataFrame]] = {
+    "a level": ("y ~ x + session", with_outcomes(s3=1)),
+    "several": ("y ~ x + session", with_outcomes(s3=1, s5=0, s6=1)),
+    "the reference": ("y ~ x + session", with_outcomes(s0=1)),
+    "the reference and another": ("y ~ x + session", with_outcomes(s0=1, s4=0)),
+    "without intercept": ("y ~ session + x - 1", with_outcomes(s0=1, s4=0)),
+    "with slopes": ("y ~ session * x", with_outcomes(s4=0)),
+    "a number": ("y ~ rare + x + session", perfect(trials(500))),
+    "a number and a level": ("y ~ rare + x + session", perfect(with_outcomes(s5=0))),
+    "everything": ("y ~ x + session", trials().assign(y=lambda f: (f.x + f.session.astype(int) > 4).astype(int))),
+    "aliased, too": ("y ~ age + session", with_outcomes(s3=1)),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_separated(name: str) -> None:
+    formula, frame = APART[name]
+    with pytest.warns(gi.SeparationWarning):
+        codes, dummies = both(formula, frame)
+    same(tables(codes), tables(dummies), rtol=1e-9)
+    assert codes.separation == dummies.separation
+    np.testing.assert_array_equal(codes.separated_rows, dummies.separated_rows)
+    for ask in (lambda f: f.tidy(cov="HC1"), lambda f: f.augment(), lambda f: f.predict(type="terms")):
+        same({"table": ask(codes)}, {"table": ask(dummies)}, rtol=1e-9)
+    if name != "everything":
+        same({"LR": codes.lr_test("session")}, {"LR": dummies.lr_test("session")}, rtol=1e-9)
+
+
+def test_many_levels_of_one_outcome_take_no_linear_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a linear programme")
+
+    monkeypatch.setattr("glminfer.fit.separation._linear_programme", refuse)
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=1600), "unit": rng.integers(0, 400, 1600)})
+    frame["y"] = (rng.random(1600) < 0.4).astype(int)
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.logit("y ~ x + C(unit)", frame, control=CODES)
+    counts = frame.groupby("unit").y.agg(["mean", "size"])
+    one = counts.index[counts["mean"].isin([0, 1])]
+    assert isinstance(fit.with_rows()[1].rows, CodedRows)
+    assert fit.separated_rows.sum() == counts.loc[one, "size"].sum()
+    table = fit.tidy().set_index("term")
+    named = [f"C(unit)[T.{level}]" for level in one if level != frame.unit.min()]
+    assert (table.loc[named, "status"] == "separated").all()
+    left = gi.logit("y ~ x + C(unit)", frame[~frame.unit.isin(one)], control=DUMMIES)
+    np.testing.assert_allclose(table.estimate["x"], left.coef["x"], rtol=1e-9)
+    np.testing.assert_allclose(table.std_error["x"], left.tidy().std_error[1], rtol=1e-9)
+
+
+# when, and how it is said ---------------------------------------------------------------------------------------------
+
+
+def test_long_factors_are_coded_and_short_ones_are_not() -> None:
+    frame = trials(20_000, 300)
+    assert isinstance(gi.logit("y ~ x + session", frame).with_rows()[1].rows, CodedRows)
+    assert isinstance(gi.logit("y ~ x + side + mouse", frame).with_rows()[1].rows, MemoryRows)
+    assert isinstance(gi.logit("y ~ x + session", frame[:12_000]).with_rows()[1].rows, MemoryRows)
+    coded = gi.logit("y ~ x + C(session, Sum)", frame[:12_000], control=CODES)
+    assert isinstance(coded.with_rows()[1].rows, MemoryRows)
+
+
+@pytest.mark.parametrize("option", [{"solver": "lbfgs"}, {"penalty": gi.Ridge(0.1)}, {"penalty": gi.Firth()}])
+def test_codes_when_asked_for(option: dict[str, Any]) -> None:
+    """Where codes gain nothing they are still right."""
+    codes = gi.logit("y ~ x + session", trials(), control=CODES, **option)
+    dummies = gi.logit("y ~ x + session", trials(), control=DUMMIES, **option)
+    assert isinstance(codes.with_rows()[1].rows, CodedRows | MemoryRows)
+    np.testing.assert_allclose(codes.coef, dummies.coef, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(codes.tidy().std_error, dummies.tidy().std_error, rtol=1e-6)
+
+
+def test_the_switch() -> None:
+    with pytest.raises(gi.InputError, match="coded='yes' must be True, False, or None for what pays"):
+        gi.Control(coded="yes")
+
+
+def test_pickled() -> None:
+    import pickle
+
+    fit = gi.logit("y ~ x + session", trials(20_000, 300))
+    again = pickle.loads(pickle.dumps(fit))
+    same({"tidy": again.tidy()}, {"tidy": fit.tidy()})
+    assert len(pickle.dumps(fit)) < 200_000
+    same({"tidy": again.with_data(fit.call["data"]).tidy(cov="HC1")}, {"tidy": fit.tidy(cov="HC1")})
+
+
+def test_the_summary_folds_long_factors() -> None:
+    frame = trials(20_000, 300)
+    frame.loc[frame.session == "7", "y"] = 1
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.logit("y ~ x + session", frame)
+    text = str(fit)
+    assert len(text.splitlines()) < 25
+    kept = fit.tidy().query("term.str.startswith('session') and status == 'converged'").estimate
+    line = f"299 coefficients from {kept.min():.4g} to {kept.max():.4g} (1 separated); see tidy()"
+    assert next(row for row in text.splitlines() if row.startswith("session")).split(maxsplit=1)[1] == line
+    html = fit.summary()._repr_html_()
+    assert f'colspan="6">{line}</td>' in html or f'colspan="7">{line}</td>' in html
+
+
+def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = gi.logit("y ~ x + session", trials(20_000, 300))
+    monkeypatch.setattr("glminfer.numerics.room._SMALL", 1000)
+    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 1e5)
+    assert np.isfinite(fit.tidy().std_error).all()
+    assert np.isfinite(fit.tidy(cov="HC3").std_error).all()
+    assert np.isfinite(fit.predict(interval="confidence")).all().all()
+    with pytest.raises(
+        gi.DataError, match=r"covariances of 301 coefficients take 0.0 GB and 0.0 GB are free. Standard"
+    ):
+        fit.vcov()
