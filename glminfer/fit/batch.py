@@ -20,7 +20,7 @@ from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_by_one
 
-Refit = Callable[[int], FitRecord]
+Refit = Callable[[int, Array | None], FitRecord]  # a model, and how a step that ran away moves its rows
 
 # What is summed in which order depends on the number of rows alone. An array of the rows and lanes of a block fills
 # less than half a megabyte, so that a few of them stay in the cache.
@@ -134,6 +134,7 @@ class Chunk:
     """Results of some models, before those without a certain maximum are looked at."""
 
     coef: Array
+    step: Array
     covariance: Array
     loglik: Array
     null_loglik: Array
@@ -156,6 +157,7 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     counts = count_terms(stock, block, len(which))
     return Chunk(
         coef=found.coef,
+        step=found.step,
         covariance=_covariances(found.upper, regular),
         loglik=found.loglik + counts[1],
         null_loglik=null_loglik(stock, block, tally) + counts[1],
@@ -214,8 +216,10 @@ def estimated(stock: Stock, refit: Refit, control: Control, alone: bool = False)
     done = one_by_one(lambda which: solved(stock, begun, control, which), parts)
     whole = joined(list(progress(done, len(parts), "batches of models")), stock.count)
     out = _estimates(stock, whole)
-    singles = ~whole.one_class if alone else ~whole.regular & ~whole.one_class
-    return with_singles(stock, out, np.flatnonzero(singles), refit)
+    if alone:
+        return with_singles(stock, out, np.flatnonzero(~whole.one_class), lambda k: refit(k, None))
+    singles = np.flatnonzero(~whole.regular & ~whole.one_class)
+    return with_singles(stock, out, singles, lambda k: refit(k, stock.moves(k, whole.step[:, k])))
 
 
 def joined(parts: Sequence[Chunk], m: int) -> Chunk:
@@ -272,7 +276,7 @@ def _missing(stock: Stock) -> NDArray[np.intp]:
 # models one by one ---------------------------------------------------------------------------------------------------
 
 
-def with_singles(stock: Stock, found: Estimates, which: Models, refit: Refit) -> Estimates:
+def with_singles(stock: Stock, found: Estimates, which: Models, refit: Callable[[int], FitRecord]) -> Estimates:
     """The estimates with some models fitted one by one, and said so where that is worth saying."""
     if not which.size:
         return found
@@ -292,7 +296,7 @@ def with_singles(stock: Stock, found: Estimates, which: Models, refit: Refit) ->
 _ARRAYS = ("working", "covariance", "values", "loglik", "rank", "nobs", "n_iter", "status", "firth")
 
 
-def _attempt(refit: Refit, k: int) -> FitRecord | InputError:
+def _attempt(refit: Callable[[int], FitRecord], k: int) -> FitRecord | InputError:
     try:
         return refit(k)
     except InputError as error:

@@ -50,6 +50,9 @@ class Candidates:
 class Recipe(Protocol):
     """How one model of a panel becomes a single fit."""
 
+    def rows(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Sample:
+        """The rows of the model, and of its design what is needed to fit it and to say how it ended."""
+
     def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> tuple[Sample, dict[str, Any]]:
         """The rows of the model, and the arguments that fit it by itself."""
 
@@ -118,6 +121,15 @@ class Stock:
         if known is not None:
             weights = np.where(known, weights, 0.0)
         return Block(whole.X, y, weights, whole.offset, None, own)
+
+    def moves(self, k: int, step: Array) -> Array:
+        """What a step of the working coefficients (R,) does to the linear predictor of the rows of one model."""
+        block, known = self.block(np.array([k])), self.known(k)
+        r = block.X.shape[1]
+        moved = block.X @ step[:r]
+        if block.own is not None:
+            moved += block.own[:, :, 0] @ step[r:]
+        return np.asarray(moved if known is None else moved[known])
 
     def known(self, k: int) -> NDArray[np.bool_] | None:
         """Rows where one model misses nothing; None if all."""

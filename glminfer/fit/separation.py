@@ -22,6 +22,7 @@ from glminfer.numerics.mixed import Mixed
 
 Mask = NDArray[np.bool_]
 _ZERO = 1e-7  # of a row scaled to largest entry 1: the accuracy of the linear programme
+_HALF = 0.5  # a Newton step moves separated rows by one or more, and the others less and less
 _DIRECT = 4000  # rows up to which one linear programme takes them all
 
 
@@ -107,7 +108,7 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
     suspicion : (n,)
         Larger for rows likelier to be separated; decides only which rows are looked at first.
     """
-    sign = np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
+    sign = _signs(y)
     kinds = _kinds(Z, sign)
     if kinds is None:
         separated = _separated(Z, sign, suspicion)
@@ -117,6 +118,34 @@ def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:
     if not separated.any():
         return None
     return separated, _recession(Z, sign, separated)
+
+
+def along(Z: Array, y: Array, moves: Array) -> tuple[Mask, Recession] | None:
+    """The rows that a step moves by more than a half towards their outcome, if a direction separates just them.
+
+    There may be more separated rows; that there are none is proved by the maximum of the rows left.
+
+    Parameters
+    ----------
+    Z, y
+        As in ``find``.
+    moves : (n,)
+        What a Newton step does to the linear predictor of each row.
+    """
+    sign = _signs(y)
+    ahead = sign * moves
+    moved = ahead > _HALF
+    null = null_space(Z[~moved])
+    inside = (Z[moved] @ null) * sign[moved, None]
+    nearest = np.linalg.lstsq(inside, ahead[moved], rcond=None)[0]
+    if not moved.any() or (inside @ nearest < _HALF / 2).any():  # the others made exactly neutral
+        return None
+    return moved, _recession(Z, sign, moved)
+
+
+def _signs(y: Array) -> Array:
+    """1 for rows that are all events, -1 for those that have none, 0 for mixed ones."""
+    return np.where(y == 1.0, 1.0, np.where(y == 0.0, -1.0, 0.0))
 
 
 def _separated(Z: Array, sign: Array, suspicion: Array) -> Mask:

@@ -19,7 +19,8 @@ from glminfer.errors import DataError, Status, counted
 from glminfer.fit.batch import estimated, with_singles
 from glminfer.fit.narrative import alias_texts
 from glminfer.fit.panels import Candidates, Estimates, FitsRecord, Panel, Recipe, Stock
-from glminfer.fit.singles import HOLE, single_fit
+from glminfer.fit.records import FitRecord
+from glminfer.fit.singles import HOLE, summary_fit
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -121,11 +122,11 @@ def _hole(label: str, place: str) -> str:
 def _fitted(stock: Stock, names: tuple[str, ...], call: Mapping[str, Any]) -> Estimates:
     penalty, control = call["penalty"], call["control"] or Control()
 
-    def plain(k: int) -> Any:
-        return single_fit(stock, names[k], k, call, None)
+    def plain(k: int, moves: Array | None) -> FitRecord:
+        return summary_fit(stock, names[k], k, call, None, moves)
 
-    def reduced(k: int) -> Any:
-        return single_fit(stock, names[k], k, call, penalty if isinstance(penalty, Firth) else Firth())
+    def reduced(k: int, moves: Array | None = None) -> FitRecord:
+        return summary_fit(stock, names[k], k, call, penalty if isinstance(penalty, Firth) else Firth(), moves)
 
     alone = isinstance(penalty, Firth)
     found = estimated(stock, reduced if alone else plain, control, alone)

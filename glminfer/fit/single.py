@@ -13,7 +13,7 @@ from glminfer.data.rows import Rows
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.sample_rows import Storage
 from glminfer.errors import DataError, Status
-from glminfer.fit import separation, separation_coded
+from glminfer.fit import existence, separation, separation_coded
 from glminfer.fit.approach import approach, continued, subsample
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.records import FitRecord, Space
@@ -23,7 +23,7 @@ from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
-from glminfer.numerics.newton import Control, Solution, maximise, newton_step
+from glminfer.numerics.newton import Control, Solution, maximise
 from glminfer.numerics.objectives import Likelihood, NullLikelihood
 from glminfer.numerics.penalties import AnyPenalty
 from glminfer.numerics.posing import Columns, Peak
@@ -93,8 +93,10 @@ class Totals:
         return self.events / self.weight
 
 
-def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRecord:
+def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: Array | None = None) -> FitRecord:
     """Fit one model by maximum likelihood.
+
+    A step that has been seen to run away is told by ``moves`` (n,), what it does to the linear predictor of each row.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any]) -> FitRe
     basis = learn_basis(raw, len(sample.design.columns), constant, few) if posed is None else posed.basis
     rows, few = in_basis(raw, basis), None if few is None else in_basis(few, basis)
     if posed is None:
-        summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals), few)
+        summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals), few, moves)
     else:
         start = flat_start(rows, chosen) if totals.shifted else np.zeros(basis.rank)
         summit = _summit(rows, posed.maximise(rows, chosen, start[None], method.control))
@@ -150,20 +152,57 @@ def refuse_saturated(sample: Sample) -> None:
         )
 
 
-def climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None = None) -> Summit:
-    """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite."""
+def climb(
+    rows: Rows,
+    fam: Family,
+    method: Method,
+    start: Array,
+    few: Rows | None = None,
+    moves: Array | None = None,
+) -> Summit:
+    """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite.
+
+    With ``moves``, what a step does to each row, rows that it separates are looked for first.
+    """
     if isinstance(rows, CodedRows) and (mask := separation_coded.levels_apart(rows)) is not None:
         return _without_levels(rows, fam, method, mask)
+    apart = None if moves is None else existence.along_moves(rows, moves)
+    summit = _proved_limit(rows, fam, method, apart)
+    if summit is not None:
+        return summit
     scout = solve(rows, fam, _scouting(method), start, few)
-    apart = None if exists(rows, fam, scout) else _separation(rows, fam, scout)
-    if apart is None:
-        newton = method.solver == "newton"
-        return Summit(rows, _resumed(rows, fam, method, scout) if newton else solve(rows, fam, method, start))
+    if existence.exists(rows, fam, scout):
+        return Summit(rows, _finished(rows, fam, method, scout, start))
+    summit = _proved_limit(rows, fam, method, existence.along_step(rows, scout))
+    if summit is not None:
+        return summit
+    apart = existence.by_programme(rows, fam, scout)
+    return (
+        Summit(rows, _finished(rows, fam, method, scout, start)) if apart is None else _limit(rows, fam, method, apart)
+    )
+
+
+def _finished(rows: Rows, fam: Family, method: Method, scout: Solution, start: Array) -> Solution:
+    """The maximum, which exists, by the solver asked for."""
+    return _resumed(rows, fam, method, scout) if method.solver == "newton" else solve(rows, fam, method, start)
+
+
+def _limit(rows: Rows, fam: Family, method: Method, apart: existence.Apart) -> Summit:
+    """The fit of the rows that are not separated, in the directions that are left."""
     mask, cone = apart
     kept = rows.without(mask)
-    inner = learn_basis(kept, len(start), None)
+    inner = learn_basis(kept, rows.width, None)
     kept = in_basis(kept, inner)
     return Summit(kept, solve(kept, fam, method, flat_start(kept, fam)), inner, cone, mask)
+
+
+def _proved_limit(rows: Rows, fam: Family, method: Method, apart: existence.Apart | None) -> Summit | None:
+    """The fit of the rows left, if their maximum exists, which proves that no more are separated; else None."""
+    if apart is None:
+        return None
+    summit = _limit(rows, fam, method, apart)
+    proved = not summit.rows.width or existence.exists(summit.rows, fam, summit.solution)
+    return summit if proved else None
 
 
 def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
@@ -230,46 +269,6 @@ def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> So
     found = [maximise(Likelihood(rows, fam), at[None], method.control) for at in starts]
     done = [s for s in found if s.status[0] is Status.CONVERGED] or found
     return max(done, key=lambda s: float(s.terms.loglik[0]))
-
-
-def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
-    """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
-    expected = newton_step(_expected(solution))[1][0]
-    if not np.isfinite(expected):
-        return False
-    if _certain(rows.sum(kernels.extent, solution.coef), fam, max(expected, 1e-14)):
-        return True
-    bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
-    return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
-
-
-def _certain(extent: kernels.Extent, fam: Family, decrement: float) -> bool:
-    """The certificate for all rows at once: none has a smaller residual than one at the ends would have (121)."""
-    ends = np.array([extent.eta, -extent.eta])
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        odds = fam.survival(ends) / fam.mean(ends)
-        least = extent.weight * np.minimum(odds[0], 1.0 / odds[1])
-    return bool(least > 2 * decrement**2)
-
-
-def _expected(solution: Solution) -> Any:
-    terms = solution.terms
-    return type(terms)(terms.loglik, terms.score, terms.information, terms.information)
-
-
-def _separation(rows: Rows, fam: Family, solution: Solution) -> tuple[separation.Mask, separation.Recession] | None:
-    if isinstance(rows, CodedRows):
-        mask = separation_coded.find(rows, fam, solution.coef)
-        return None if mask is None else (mask, separation_coded.recession(rows, mask))
-    once, kinds = rows.distinct()
-    used = once.whole.weights[:, 0] > 0
-    close = once.map(kernels.suspicion, solution.coef, fam)
-    found = separation.find(once.whole.X[used], once.whole.y[used, 0], close[used])
-    if found is None:
-        return None
-    mask = np.zeros(len(used), dtype=bool)
-    mask[np.flatnonzero(used)] = found[0]
-    return mask[kinds], found[1]
 
 
 def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Solution:

@@ -14,10 +14,12 @@ from glminfer.data.design import Sample, learn
 from glminfer.data.formula import parse, written
 from glminfer.data.many_columns import ManyColumns, with_column
 from glminfer.data.response import learn_response
+from glminfer.data.rows import memory_rows
 from glminfer.errors import counted
 from glminfer.fit.panels import FitsRecord, Panel, Stock
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import Method, fit_single
+from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 
@@ -40,6 +42,14 @@ def single_fit(stock: Stock, name: str, k: int, call: Mapping[str, Any], penalty
     sample, told = stock.recipe.single(stock, name, k, call)
     how = {"link": "logit", "solver": "newton", "control": control, "penalty": penalty}
     return fit_single(sample, Method(control=control, penalty=penalty), {**told, **how})
+
+
+def summary_fit(
+    stock: Stock, name: str, k: int, call: Mapping[str, Any], penalty: Firth | None, moves: Array | None
+) -> FitRecord:
+    """The same as far as it goes into tables: a record of numbers and sentences, which cannot be asked further."""
+    method = Method(control=call["control"] or Control(), penalty=penalty)
+    return fit_single(stock.recipe.rows(stock, name, k, call), method, {}, moves)
 
 
 def _call(call: Mapping[str, Any], formula: str, data: Any, sample: Sample) -> dict[str, Any]:
@@ -77,20 +87,22 @@ class OwnOutcome:
     rhs: str
     given: ManyColumns
 
-    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
-        """The shared design with the outcome on the left."""
+    def rows(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Sample:
+        """The shared design with the outcome of the model."""
         assert stock.outcomes is not None
         y, known = stock.outcomes.take(np.array([k]))
         sample = _known_only(stock.sample.with_outcome(y[:, 0]), None if known is None else known[:, 0], name)
-        column = self.given.column(k)
-        text = written(name)
-        values = [(name, frames.pick(column, sample.used))]
+        values = [(name, frames.pick(self.given.column(k), sample.used))]
         told = {"trials": sample.trials, "event": call["event"], "weights": sample.weights}
-        spec = learn_response(text, values, **told)[0]
-        formula, design = f"{text} ~ {self.rhs}", sample.design
+        spec = learn_response(written(name), values, **told)[0]
+        return replace(sample, design=replace(sample.design, response=spec))
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
+        """The shared design with the outcome on the left."""
+        sample, column = self.rows(stock, name, k, call), self.given.column(k)
+        formula, design = f"{written(name)} ~ {self.rhs}", sample.design
         parsed = replace(parse(formula), terms=design.formula.terms, offsets=design.formula.offsets)
-        used = design.used | {name}
-        design = replace(design, formula=parsed, response=spec, left={parsed.pieces[0]: ()}, used=used)
+        design = replace(design, formula=parsed, left={parsed.pieces[0]: ()}, used=design.used | {name})
         columns = replace(sample.columns, data={**sample.columns.data, name: column})
         data = call["data"] if self.given.frame is call["data"] else with_column(call["data"], name, column)
         return replace(sample, design=design, columns=columns), _call(call, formula, data, sample)
@@ -102,6 +114,20 @@ class OwnCovariate:
 
     formula: str
     given: ManyColumns
+
+    def rows(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Sample:
+        """The design of the panel with the candidate, and its name, in its place."""
+        sample, candidates = stock.sample, stock.candidates
+        assert candidates is not None
+        own, known = candidates.take(np.array([k]))
+        if not np.isfinite(own).all():
+            return self.single(stock, name, k, call)[0]  # refuses it as a single fit does
+        X, label = sample.X.copy(), written(name)
+        X[:, candidates.places] = own[:, :, 0]
+        names = [column.replace(PLACE, label) for column in sample.design.columns]
+        rows = memory_rows(X, sample.y, sample.weights, sample.offset)
+        filled = replace(sample, rows=rows, design=replace(sample.design, columns=type(sample.design.columns)(names)))
+        return _known_only(filled, None if known is None else known[:, 0], name)
 
     def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
         """Learned with the candidate's missing values filled, so that what all models share is the same in each."""
@@ -140,7 +166,11 @@ class WholeFormula:
     data: Any
     learned: bool = True
 
-    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:  # noqa: ARG002
+    def rows(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Sample:  # noqa: ARG002
         """The formula on the rows of the panel."""
-        sample = stock.sample if self.learned else _relearned(stock, self.formula, self.data, call)
+        return stock.sample if self.learned else _relearned(stock, self.formula, self.data, call)
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:
+        """The same with the call that fits it."""
+        sample = self.rows(stock, name, k, call)
         return sample, _call(call, self.formula, self.data, sample)

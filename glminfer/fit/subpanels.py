@@ -180,6 +180,7 @@ def _constant(small: Stock) -> Chunk:
     mean = np.where(varied, events / np.where(total > 0, total, 1.0), 0.5)
     return Chunk(
         coef=np.log(mean / (1 - mean))[None] / column,
+        step=np.zeros((1, small.count)),
         covariance=1.0 / (column**2 * np.maximum(total, 1e-300) * mean * (1 - mean))[None],
         loglik=loglik,
         null_loglik=loglik,
@@ -205,7 +206,8 @@ def _nothing(small: Stock) -> Chunk:
     m, zero = small.count, np.zeros(small.count)
     yes, no = np.ones(m, dtype=bool), np.zeros(m, dtype=bool)
     counts = np.zeros(m, dtype=np.intp)
-    return Chunk(np.zeros((0, m)), np.zeros((0, m)), loglik, zero, zero, zero, counts, counts, yes, no)
+    nothing = np.zeros((0, m))
+    return Chunk(nothing, nothing, nothing, loglik, zero, zero, zero, counts, counts, yes, no)
 
 
 def refuse_reduced(fits: FitsRecord, what: str) -> None:

@@ -51,7 +51,8 @@ class Climbed:
 
     Attributes
     ----------
-    coef : (p, m)
+    coef, step : (p, m)
+        Where it is, and the next step there.
     upper : (p(p+1)/2, m)
         Upper triangles of the information there.
     loglik, bound : (m,)
@@ -64,6 +65,7 @@ class Climbed:
     """
 
     coef: Array
+    step: Array
     upper: Array
     loglik: Array
     bound: Array
@@ -107,7 +109,7 @@ def climb(
         _finish(state, rough, tol)
     _walk(state, rows, target, tol, limit, whole_sums)
     decrement, sums = np.sqrt(np.maximum(state.slope, 0.0)), state.sums
-    ends = state.coef, sums.upper, sums.loglik, sums.bound, decrement, state.pivot
+    ends = state.coef, state.step, sums.upper, sums.loglik, sums.bound, decrement, state.pivot
     return Climbed(*ends, state.n_iter, state.done & np.isfinite(sums.loglik))
 
 
@@ -173,7 +175,8 @@ def padded(models: Models) -> Models:
 def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel) -> _State:
     """What is known at the start."""
     sums = rows.sum(kernel, start)
-    score = target - sums.mean
+    with np.errstate(invalid="ignore"):  # infinite values end as NaN
+        score = target - sums.mean
     step, pivot = lanes.solved(sums.information, score)
     slope = (step * score).sum(axis=0)
     n_iter, slow = np.zeros((2, len(slope)), dtype=np.intp)

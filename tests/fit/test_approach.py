@@ -10,7 +10,7 @@ import pytest
 
 import glminfer as gi
 from glminfer.data.rows import MemoryRows, memory_rows
-from glminfer.fit import approach, single
+from glminfer.fit import approach, existence
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.families import family
 from glminfer.numerics.rank import learn_basis
@@ -113,8 +113,8 @@ def test_no_row_is_below_the_bound(link: str, seed: int) -> None:
     assert extent.weight == 0.5
     closeness = rows.map(kernels.suspicion, coef, fam)[weights > 0]
     limit = np.sqrt(1 / (2 * closeness.max()))
-    assert not single._certain(extent, fam, limit * 1.001)
-    assert single._certain(extent, fam, limit * 1e-6)
+    assert not existence._certain(extent, fam, limit * 1.001)
+    assert existence._certain(extent, fam, limit * 1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))

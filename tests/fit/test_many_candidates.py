@@ -83,6 +83,32 @@ def test_candidates_equal_single_fits(fits, data, candidates, name):
     same_tables(fits, fits[name], of(name))
 
 
+@pytest.mark.parametrize("formula", ["y ~ a + C(g) + {x}", "y ~ b + a*{x}", "y ~ C(g):{x} + a"])
+@pytest.mark.parametrize("options", [{}, {"weights": "w"}, {"by": "s"}])
+def test_tables_say_of_failed_models_what_their_single_fits_say(data, candidates, formula, options):
+    part = candidates[["n3", "n5", "n11"]].assign(n12=candidates.n5.mask(candidates.n0 > 4))
+    fits = gi.logit_each(formula, data, covariates=part, **options)
+    table, rows = fits.tidy(adjust=None), fits.glance()
+    for key, (_, row) in zip(fits.names, rows.iterrows(), strict=True):
+        fit = fits[key]
+        mine = table[table.covariate == row.covariate]
+        mine = mine[mine.s == row.s] if "s" in mine else mine
+        assert mine.term.tolist() == list(fit.columns)
+        assert mine.status.tolist() == fit.coefficient_status
+        assert np.allclose(mine.estimate, fit.coef, rtol=1e-9, equal_nan=True)
+        assert row.status == ("aliased" if fit.aliased and fit.converged else str(fit.status))
+        said = fit.separation or "; ".join(f"{name} is aliased: {text}" for name, text in fit.aliased.items())
+        assert row.note == said
+    assert {"aliased", "separated"} <= set(rows.status)
+
+
+def test_infinite_candidates_are_refused_without_a_warning(data, candidates):
+    bad = candidates[["n0", "n1"]].assign(n1=candidates.n1.where(candidates.index != 7, np.inf))
+    fits = gi.logit_each("y ~ a", data, covariates=bad)
+    assert fits.status.tolist() == ["converged", "refused"]
+    assert "inf" in fits.glance().note[1]
+
+
 def test_estimates_of_all_agree_with_single_fits_to_ten_digits(fits):
     table = fits.tidy(adjust=None)
     for name in fits.names[13::12]:

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from random_rows import LINKS, few, some
 
 import glminfer as gi
-from glminfer.fit import separation
+from glminfer.data.rows import memory_rows
+from glminfer.fit import separation, single
+from glminfer.fit.single import Method
+from glminfer.numerics.families import family
 
 # the oracle: Fourier-Motzkin elimination in fractions -----------------------------------------------------------------
 
@@ -110,6 +113,63 @@ def test_mask_and_signs_are_exact(design: tuple[np.ndarray, np.ndarray]) -> None
         return
     np.testing.assert_array_equal(found[0], expected)
     np.testing.assert_array_equal(found[1].signs(np.eye(X.shape[1])), exact_signs(X, y))
+
+
+@many
+@given(integer_designs())
+def test_where_newton_goes_and_what_is_left_tell_the_same(design: tuple[np.ndarray, np.ndarray]) -> None:
+    X, y = design
+    expected = exact_mask(X, y)
+    ones = np.ones(len(y))
+    summit = single.climb(memory_rows(X, y, ones, 0 * ones), family("logit"), Method(), np.zeros(X.shape[1]))
+    assert (summit.separated is not None) == expected.any()
+    if summit.separated is None or summit.recession is None:
+        return
+    np.testing.assert_array_equal(summit.separated, expected)
+    np.testing.assert_array_equal(summit.recession.signs(np.eye(X.shape[1])), exact_signs(X, y))
+
+
+@many
+@given(integer_designs(), st.integers(0, 2**32 - 1))
+def test_no_step_makes_a_row_separated_that_is_not(design: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    """Whatever the step, the rows it is said to separate are separated."""
+    X, y = design
+    rng = np.random.default_rng(seed)
+    moves = rng.choice([-2.0, 0.0, 2.0], len(y)) if seed % 2 else X @ rng.integers(-3, 4, X.shape[1])
+    found = separation.along(X, y, moves)
+    if found is not None:
+        assert (found[0] <= exact_mask(X, y)).all()
+        assert found[0].any()
+
+
+def test_a_runaway_step_spares_the_linear_programme(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"x": rng.standard_normal(200), "g": rng.choice(list("abc"), 200)})
+    data["y"] = np.where(data.g == "c", 1, (rng.random(200) < 0.5).astype(int))
+
+    def refused(*_: object) -> None:
+        raise AssertionError("a linear programme")
+
+    monkeypatch.setattr(separation, "_linear_programme", refused)
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.logit("y ~ x + g", data)
+    assert fit.coef["g[T.c]"] == np.inf
+    rest = gi.logit("y ~ x + g", data[data.g != "c"])
+    np.testing.assert_allclose(fit.coef[:3], rest.coef, rtol=1e-9)
+
+
+def test_two_ways_out_at_once_are_found() -> None:
+    """A second direction opens only among the rows that the first one leaves: the rest has no maximum either."""
+    x = np.array([-2.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 3.0])
+    z = np.array([0.3, 5.0, -1.0, -2.0, 1.0, 2.0, -4.0, 0.1])
+    y = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0])
+    rows = memory_rows(np.column_stack([x, z]), y, np.ones(8), np.zeros(8))
+    found = separation.along(rows.whole.X, y, x)
+    assert found is not None
+    assert found[0].tolist() == [True, True, False, False, False, False, True, True]
+    summit = single.climb(rows, family("logit"), Method(), np.zeros(2), moves=x)
+    assert summit.separated is not None
+    assert summit.separated.all()
 
 
 @some

@@ -1,0 +1,82 @@
+"""Does the likelihood have a maximum? A proof that it has, a direction that shows it has not, or a linear programme."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from glminfer.data.rows import MemoryRows, Rows
+from glminfer.data.rows_coded import CodedRows
+from glminfer.fit import separation, separation_coded
+from glminfer.numerics import kernels
+from glminfer.numerics.blocks import Array
+from glminfer.numerics.families import Family
+from glminfer.numerics.newton import Solution, newton_step
+
+Apart: TypeAlias = tuple[separation.Mask, separation.Recession]  # separated rows, and where they go
+
+
+def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
+    """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
+    expected = newton_step(_expected(solution))[1][0]
+    if not np.isfinite(expected):
+        return False
+    if _certain(rows.sum(kernels.extent, solution.coef), fam, max(expected, 1e-14)):
+        return True
+    bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
+    return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
+
+
+def _certain(extent: kernels.Extent, fam: Family, decrement: float) -> bool:
+    """The certificate for all rows at once: none has a smaller residual than one at the ends would have (121)."""
+    ends = np.array([extent.eta, -extent.eta])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        odds = fam.survival(ends) / fam.mean(ends)
+        least = extent.weight * np.minimum(odds[0], 1.0 / odds[1])
+    return bool(least > 2 * decrement**2)
+
+
+def _expected(solution: Solution) -> Any:
+    terms = solution.terms
+    return type(terms)(terms.loglik, terms.score, terms.information, terms.information)
+
+
+def along_step(rows: Rows, solution: Solution) -> Apart | None:
+    """Rows that the next Newton step separates, if it does; there may be more.
+
+    Where the maximum is at infinity Newton moves separated rows by one or more in each step, and the others ever less.
+    """
+    if isinstance(rows, CodedRows):  # their programme is about levels, and cheap
+        return None
+    once, kinds = rows.distinct()
+    found = along_moves(once, once.whole.X @ newton_step(_expected(solution))[0][0])
+    return None if found is None else (found[0][kinds], found[1])
+
+
+def along_moves(rows: Rows, moves: Array) -> Apart | None:
+    """The same, given what a step does to the linear predictor of each row in memory."""
+    if not isinstance(rows, MemoryRows) or not np.isfinite(moves).all():
+        return None
+    used = rows.whole.weights[:, 0] > 0
+    found = separation.along(rows.whole.X[used], rows.whole.y[used, 0], moves[used])
+    return None if found is None else (_spread(found[0], used), found[1])
+
+
+def by_programme(rows: Rows, fam: Family, solution: Solution) -> Apart | None:
+    """All rows that are separated, by a linear programme (17)."""
+    if isinstance(rows, CodedRows):
+        mask = separation_coded.find(rows, fam, solution.coef)
+        return None if mask is None else (mask, separation_coded.recession(rows, mask))
+    once, kinds = rows.distinct()
+    used = once.whole.weights[:, 0] > 0
+    close = once.map(kernels.suspicion, solution.coef, fam)
+    found = separation.find(once.whole.X[used], once.whole.y[used, 0], close[used])
+    return None if found is None else (_spread(found[0], used)[kinds], found[1])
+
+
+def _spread(found: separation.Mask, used: separation.Mask) -> separation.Mask:
+    """A mask of the used rows as one of all rows."""
+    mask = np.zeros(len(used), dtype=bool)
+    mask[np.flatnonzero(used)] = found
+    return mask
