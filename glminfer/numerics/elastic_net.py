@@ -17,6 +17,7 @@ from glminfer.errors import DataError
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.path_walk import Problem, Solved, jump, solved_at, start, stations
+from glminfer.numerics.rotated import rotation_of
 from glminfer.numerics.standardised import standardised
 from glminfer.numerics.working_set import Outcome
 
@@ -119,16 +120,18 @@ def elastic_net_path(
         A solution at a larger λ than those wanted, or at none of them.
     """
     problem = problem_of(X, y, weights, offset, mixture, control)
-    walk = start(problem)
+    rotation = rotation_of(problem)
+    walk = start(rotation.problem if rotation else problem)
     null = problem.total * walk.null
     wanted = np.sort(np.asarray(lambdas, dtype=float))[::-1]
     if near is not None:
-        jump(walk, near.lambda_, *problem.source.scaled(near.coef, near.intercept))
+        before = problem.source.scaled(near.coef, near.intercept)
+        jump(walk, near.lambda_, *(rotation.turned(*before) if rotation else before))
     found: list[Solved] = []
     for lambda_, tol, asked in stations(wanted, walk.passed[-1].lambda_, problem.control.tol):
-        solved = solved_at(walk, lambda_, tol)
+        solved = solved_at(walk, lambda_, tol * rotation.tighter if rotation else tol)
         if asked:
-            found.append(solved)
+            found.append(rotation.restored(solved, tol) if rotation else solved)
             if enough is not None and enough(problem.total * np.array([one.loglik for one in found]), null):
                 break
     return _solution(problem, wanted[: len(found)], null, found)

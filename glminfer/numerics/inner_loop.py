@@ -17,6 +17,7 @@ from glminfer.numerics.working_set import Point, WorkingSet
 
 _ROWS = 5_000  # with more, NumPy is as fast
 _NUMBERS = 20_000  # a path of fewer is done before numba is loaded
+_COLUMNS = 500  # at work; LAPACK makes the factor of more faster
 _RATE = 0.2  # a step that shrinks the violation by less asks for a new curvature
 
 
@@ -65,6 +66,10 @@ class InnerLoop:
         if now > tol:  # the last trial was refused
             return steps, now, work.evaluate(columns[2])
         return steps, now, Point(columns[2], columns[3], *state)
+
+    def pays(self, work: WorkingSet) -> bool:
+        """Whether these columns are few enough."""
+        return work.k <= _COLUMNS
 
     def _keep_up(self, work: WorkingSet, l2: Array) -> None:
         """Forget the factor where the curvature or the penalty is another."""

@@ -218,7 +218,7 @@ def _settle(walk: Walk, lambda_: float, tol: float) -> tuple[int, float]:
     """Newton steps (64) on the working set until the violation is below the tolerance; how many, and the violation."""
     l1, l2 = _penalties(walk, lambda_)
     worst, limit, first = _violation(walk.point, l1, l2), walk.problem.control.limit(_STEPS), 0
-    if walk.inner is not None:
+    if walk.inner is not None and walk.inner.pays(walk.work):
         first, worst = _settle_compiled(walk, (l1, l2), worst, tol, limit)
     for step in range(first, limit):
         if worst <= tol:
@@ -277,7 +277,7 @@ def _pays(walk: Walk, worst: float, tol: float) -> bool:
 def _learn(walk: Walk, before: Point, after: Point) -> None:
     """Let the curvature explain the change of the score between two points, where that saves passes over the rows."""
     n, k = len(walk.work.Z), walk.work.k
-    if walk.inner is None and step_costs.evaluation(n, k) > step_costs.learning(k):
+    if (walk.inner is None or not walk.inner.pays(walk.work)) and step_costs.evaluation(n, k) > step_costs.learning(k):
         walk.work.learn(after.u - before.u, before.score - after.score)
 
 

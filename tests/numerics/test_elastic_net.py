@@ -8,7 +8,7 @@ from reference_cases import case, formula_of
 
 from glminfer.data.design import learn
 from glminfer.errors import DataError
-from glminfer.numerics.elastic_net import Mixture, default_lambdas, elastic_net_path
+from glminfer.numerics.elastic_net import Mixture, Near, default_lambdas, elastic_net_path
 from glminfer.numerics.newton import Control
 
 CASES = ("birthwt_logit", "spector", "titanic")
@@ -338,3 +338,40 @@ def test_tolerance_and_limit_are_the_callers():
     assert 1e-9 < loose.kkt[0] <= 1e-4
     assert tight.kkt[0] <= 1e-13
     assert short.kkt[0] > 1e-8
+
+
+# a ridge with more columns than rows ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_wide_ridge_is_that_of_all_columns(standardize, intercept, monkeypatch):
+    rng = np.random.default_rng(5)
+    X = rng.poisson(2.0, (50, 130)) * rng.uniform(0.1, 3.0, 130)
+    X[:, 7] = X[:, 8]
+    X[:, 9] = 4.0  # does not vary where there is an intercept
+    y = events(rng, X[:, 0] - X[:, 1])
+    factor = np.where(np.arange(130) < 2, 0.0, rng.uniform(0.5, 2.0, 130))
+    weights, offset = np.where(np.arange(50) % 7, rng.uniform(0.5, 2.0, 50), 0.0), rng.normal(0, 0.3, 50)
+    lambdas = np.geomspace(3.0, 1e-3, 12)
+    options = {"weights": weights, "offset": offset, "factor": factor, "lambdas": lambdas}
+    found = path(X, y, 0.0, **options, standardize=standardize, intercept=intercept)
+    assert found.kkt.max() <= 1e-10
+    assert found.converged.all()
+    monkeypatch.setattr("glminfer.numerics.elastic_net.rotation_of", lambda problem: None)
+    expected = path(X, y, 0.0, **options, standardize=standardize, intercept=intercept)
+    scale = np.abs(expected.coef).max()
+    assert found.coef == pytest.approx(expected.coef, abs=1e-6 * scale)
+    assert found.intercept == pytest.approx(expected.intercept, abs=1e-6 * scale)
+    assert found.loglik == pytest.approx(expected.loglik, abs=1e-7)
+
+
+def test_a_wide_ridge_from_a_solution_near_it():
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((40, 90))
+    y, mixture, lambdas = events(rng, X[:, 0]), Mixture(0.0, np.ones(90)), np.array([0.3, 0.2])
+    whole = elastic_net_path(X, y, *ones(40), mixture, lambdas)
+    near = Near(0.3, whole.intercept[0], whole.coef[0])
+    found = elastic_net_path(X, y, *ones(40), mixture, lambdas[1:], near=near)
+    assert found.coef[0] == pytest.approx(whole.coef[1], abs=1e-9)
+    assert violation(found, X, y, 0.0) <= 1e-10
