@@ -78,8 +78,9 @@ class CodedRows:
         return self._block, strips(self.n, 1, max(size, 1))
 
     def _table(self) -> int:
-        """Numbers in a bordered matrix of the columns."""
-        return int(self.X.layout.levels.size * (len(self.X.layout.border) + 1))
+        """Numbers in a bordered matrix of the columns, or in sums of the columns over groups."""
+        groups = 0 if self.groups is None else int(self.groups.max(initial=0)) + 1
+        return max(int(self.X.layout.levels.size * (len(self.X.layout.border) + 1)), groups * self.width)
 
     def _fields(self, where: slice | NDArray[np.intp], X: Array) -> Block:
         groups = None if self.groups is None else self.groups[where]

@@ -21,6 +21,7 @@ from glminfer.numerics.mixed import Coded, Mixed
 from glminfer.numerics.rank import learn_basis
 
 _EXACT = 1e-9  # of a dummy: what may be left of it after projection on the columns that make it
+_WITHOUT = 8  # levels without a column of their own whose dummies may be combinations of the others
 _CHUNK = 4096  # rows whose inequalities are looked at at once
 
 
@@ -32,8 +33,9 @@ def levels_apart(rows: CodedRows) -> Mask | None:
         one = (counts[:, 0] > 0) & ((counts[:, 1] == counts[:, 0]) | (counts[:, 2] == counts[:, 0]))
         if one.any() and (slot := _dummies(part)) is not None:
             told = part.places[:, slot] >= 0
-            for level in np.flatnonzero(one & ~told):
-                told[level] = _is_combination(rows, k, int(level))
+            if np.count_nonzero(~told) <= _WITHOUT:  # with more of them, what follows decides
+                for level in np.flatnonzero(one & ~told):
+                    told[level] = _is_combination(rows, k, int(level))
             separated |= (one & told)[part.codes]
     return separated & used if separated.any() else None
 

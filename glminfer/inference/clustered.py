@@ -16,9 +16,11 @@ from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_
 from glminfer.inference.robust import residual_rows
 from glminfer.numerics import scores
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.spread import Root, Spread
 
 _AT_ONCE = 200_000  # numbers in one table of cluster matrices, per block of rows
+_BLOCKS = 32  # of rows, each with a matrix of every cluster in it
 _FEW = 10  # clusters below which cluster-robust tests need care
 TEXT = {
     "CR0": "no correction",
@@ -46,6 +48,7 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     if isinstance(root, Root):
         if len(ways) == 1 and kind in ("CR0", "CR1"):
             return Covariance(_of_levels(fit, ways[0], kind), kind, *_told(fit, kind, ways))
+        refuse_without_room((_BLOCKS, *fit.information.shape), f"Matrices of clusters over {fit.rank:,} coefficients")
         root = np.asarray(root)
     made: tuple[str, ...] = ()
     if len(ways) == 1:

@@ -14,6 +14,7 @@ from glminfer.inference.matrix import Covariance, refuse_robust, refuse_untested
 from glminfer.inference.robust import heteroscedasticity_robust
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.selection import Selection
 
 __all__ = [
     "INDEPENDENT",
@@ -117,7 +118,8 @@ def covariance_for_tests(fit: FitRecord, cov: str | Covariance | None, cluster: 
 
 def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
     """(p, p) covariance of the coefficients of the columns; NaN where an estimate is not finite."""
-    V = fit.T @ chosen.matrix @ fit.T.T
+    identity = isinstance(fit.T, Selection) and fit.T.identity
+    V = np.array(chosen.matrix) if identity else fit.T @ chosen.matrix @ fit.T.T
     lost = ~fit.finite
     V[lost], V[:, lost] = np.nan, np.nan
     return np.asarray(V)

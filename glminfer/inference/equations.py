@@ -98,12 +98,12 @@ def _equation(left: tuple[str, Affine], right: tuple[str, Affine]) -> Equation:
 
 
 def _affine(fit: FitRecord, side: list[Word], text: str) -> Affine:
-    unit = np.eye(len(fit.columns))
+    p = len(fit.columns)
 
     def leaf(code: str | float) -> Affine:
         if isinstance(code, str):
-            return Affine(0.0, unit[coefficients.position_of(code)])
-        return Affine(code, np.zeros(len(unit)))
+            return Affine(0.0, np.eye(1, p, coefficients.position_of(code))[0])
+        return Affine(code, np.zeros(p))
 
     try:
         value: Affine = coefficients.value(side, leaf, {}, text)
@@ -113,7 +113,7 @@ def _affine(fit: FitRecord, side: list[Word], text: str) -> Affine:
             "colon, 'x1:x2'; for nonlinear functions there is fit.delta(...)."
         ) from None
     except (ArithmeticError, TypeError):  # a division by zero, an overflow, a complex power
-        value = Affine(float("nan"), np.zeros(len(unit)))
+        value = Affine(float("nan"), np.zeros(p))
     if not np.isfinite([value.constant, *value.combination]).all():
         raise InputError(f"{text!r} has a number that is not finite, such as a division by zero.")
     return value

@@ -16,6 +16,8 @@ from glminfer.inference.estimable import refuse_lost, usable
 from glminfer.inference.names import term_named, unknown_name
 from glminfer.numerics.blocks import Array
 
+_MOST = 5_000  # coefficients of a term in one Wald test
+
 
 @dataclass(frozen=True, slots=True)
 class Hypotheses:
@@ -101,6 +103,11 @@ def _of_term(fit: FitRecord, name: str) -> Hypotheses:
     """All coefficients of a term that have a finite estimate are zero; none if all are aliased."""
     where = fit.design.terms[name]
     kept, lost = usable(fit, range(where.start, where.stop), name)
+    if len(kept) > _MOST:
+        raise InputError(
+            f"A Wald test of the {len(kept):,} coefficients of {name} inverts a matrix of that size. "
+            f"fit.lr_test({name!r}) asks the same without it."
+        )
     L = (np.array(kept, dtype=np.intp)[:, None] == np.arange(len(fit.columns))).astype(float)
     rows = tuple(f"{fit.columns[j]} = 0" for j in kept)
     without = f" (without {', '.join(lost)})" if lost else ""

@@ -191,7 +191,7 @@ def _all_but_the_intercept(fit: FitRecord) -> Array:
     rows = [j for j, name in enumerate(fit.columns) if fit.finite[j] and name != "Intercept"]
     if not rows:
         raise InputError("The fit has no coefficient with a finite estimate but the intercept, so nothing to compare.")
-    return np.eye(len(fit.columns))[rows]
+    return np.asarray(np.array(rows)[:, None] == np.arange(len(fit.columns)), dtype=float)
 
 
 def _joint(V: Array, dof: float, seed: int) -> Largest:

@@ -187,13 +187,13 @@ def derived(fit: FitRecord, text: str) -> Dual:
     except coefficients.Unknown as unknown:
         raise unknown_name(fit, str(unknown), text, FUNCTIONS) from None
     used = _used(fit, words, text)
-    unit = np.eye(len(fit.columns))
+    p = len(fit.columns)
 
     def leaf(code: str | float) -> Dual:
         if isinstance(code, str):
             j = coefficients.position_of(code)
-            return Dual(float(fit.values[j]), unit[j])
-        return Dual(code, np.zeros(len(unit)))
+            return Dual(float(fit.values[j]), np.eye(1, p, j)[0])
+        return Dual(code, np.zeros(p))
 
     try:
         with np.errstate(all="raise", under="ignore"):

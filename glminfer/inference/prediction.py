@@ -23,6 +23,7 @@ from glminfer.inference.placement import spread
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Block
 
+_AT_ONCE = 16  # columns of all rows held at once
 TYPES = ("response", "link", "class", "terms")
 
 
@@ -259,11 +260,13 @@ def _beyond_term(fit: FitRecord, combined: Combined, span: slice, contribution: 
     infinite = ~fit.finite[span] & ~np.isin(fit.columns[span], list(fit.aliased))
     if not infinite.any():
         return contribution
-    at = span.start + np.flatnonzero(infinite)
-    X = combined((np.arange(len(fit.linear))[:, None] == at).astype(float))
-    with np.errstate(invalid="ignore"):
-        far = np.where(X != 0, X * fit.values[at], 0.0).sum(axis=1)
-    return np.asarray(contribution + far)
+    all_of_them, p = span.start + np.flatnonzero(infinite), len(fit.linear)
+    for start in range(0, len(all_of_them), _AT_ONCE):
+        at = all_of_them[start : start + _AT_ONCE]
+        X = combined((np.arange(p)[:, None] == at).astype(float))
+        with np.errstate(invalid="ignore"):
+            contribution = contribution + np.where(X != 0, X * fit.values[at], 0.0).sum(axis=1)
+    return contribution
 
 
 @checked_keywords

@@ -197,9 +197,9 @@ class Mixed:
 
     def _corner(self, weights: Array) -> Array:
         """The dense columns, and the factors that are not eliminated, with each other."""
-        left = self.dense.T @ (self.dense * weights[:, None])
+        left = self._dense_products(weights)
         if len(self.parts) == 1:
-            return np.asarray((left + left.T) / 2)
+            return left
         others = self.parts[1:]
         beside = [part.products(weights, self.dense)[part.places >= 0] for part in others]
         rows = [np.hstack([left, *(products.T for products in beside)])]
@@ -208,6 +208,13 @@ class Mixed:
             rows.append(np.hstack([products, *each]))
         corner = np.vstack(rows)
         return np.asarray((corner + corner.T) / 2)
+
+    def _dense_products(self, weights: Array) -> Array:
+        if weights.min(initial=0.0) >= 0.0:  # A'A is less work than A'B, and exactly symmetric
+            root = self.dense * np.sqrt(weights)[:, None]
+            return np.asarray(root.T @ root)
+        left = self.dense.T @ (self.dense * weights[:, None])
+        return np.asarray((left + left.T) / 2)
 
     def quadratic(self, V: Array | Spread) -> Array:
         """x'Vx of each row x, (n,)."""
@@ -284,5 +291,6 @@ def _of_pair(part: Coded, other: Coded, weights: Array) -> Array:
 def mixed(dense: Array, spots: Places, parts: tuple[Coded, ...]) -> Mixed:
     """A mixed matrix, its longest factor first."""
     order = sorted(parts, key=lambda part: -int(np.count_nonzero(part.places >= 0)))
+    order = [part for part in order if (part.places >= 0).any()] or order[:1]
     border = np.concatenate([spots, *(part.places[part.places >= 0] for part in order[1:])]).astype(np.intp)
     return Mixed(dense, spots, tuple(order), Layout(border, order[0].places))

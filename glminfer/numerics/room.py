@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from math import prod
+from pathlib import Path
 
 from glminfer.errors import DataError
 
@@ -24,8 +24,9 @@ def refuse_without_room(shape: tuple[int, ...], what: str = "") -> None:
 
 
 def free_memory() -> float:
-    """Bytes of memory that are free, infinite where the system does not tell."""
+    """Bytes of memory that can be had, infinite where the system does not tell."""
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not every system knows these names
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):  # only Linux tells in this way
         return float("inf")

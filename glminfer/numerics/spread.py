@@ -16,6 +16,8 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.bordered import Bordered, Eliminated, Layout
 from glminfer.numerics.room import refuse_without_room
 
+_STRIP = 256  # columns that are made symmetric at once
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spread:
@@ -52,7 +54,11 @@ class Spread:
         there, at = self.layout.there, self.layout.levels
         level, first, second = np.nonzero(there[:, :, None] & there[:, None, :])
         out[at[level, first], at[level, second]] += self.blocks[level, first, second]
-        return np.asarray((out + out.T) / 2)
+        for start in range(0, len(out), _STRIP):  # rounding differs above and below the diagonal
+            part = slice(start, start + _STRIP)
+            out[start:, part] = (out[start:, part] + out[part, start:].T) / 2
+            out[part, start:] = out[start:, part].T
+        return out
 
     def diagonal(self) -> Array:
         """Variances (p,)."""

@@ -40,6 +40,7 @@ def trials(n: int = 400, levels: int = 8, seed: int = 0) -> pd.DataFrame:
     frame["y"] = (rng.random(n) < chance).astype(int)
     frame["hits"] = rng.binomial(frame["size"], chance)
     frame["age"] = 1.5 * frame.session.astype(int)
+    frame["v"] = np.where(frame.session == "2", 0.0, frame.w)
     frame["start"] = 1e6 + 1e4 * frame.session.astype(int) + rng.normal(size=n)
     return frame
 
@@ -71,6 +72,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sum contrasts beside": ("y ~ C(side, Sum) + session", {}),
     "other reference": ("y ~ C(session, Treatment('5')) * x", {}),
     "weights": ("y ~ x + session", {"weights": "w"}),
+    "a level that weighs nothing": ("y ~ x + session * z", {"weights": "v"}),
     "offset": ("y ~ x + session", {"offset": "o"}),
     "counts": ("cbind(hits, size - hits) ~ x * session", {}),
     "subset": ("y ~ x + session", {"subset": "x < 1"}),
@@ -217,7 +219,8 @@ def test_separated(name: str) -> None:
     for ask in (lambda f: f.tidy(cov="HC1"), lambda f: f.augment(), lambda f: f.predict(type="terms")):
         same({"table": ask(codes)}, {"table": ask(dummies)}, rtol=1e-9)
     if name != "everything":
-        same({"LR": codes.lr_test("session")}, {"LR": dummies.lr_test("session")}, rtol=1e-9)
+        for term in ("session", codes.design.formula.terms[0].name):
+            same({"LR": codes.lr_test(term)}, {"LR": dummies.lr_test(term)}, rtol=1e-9)
 
 
 def test_many_levels_of_one_outcome_take_no_linear_programme(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,13 +297,43 @@ def test_the_summary_folds_long_factors() -> None:
 
 
 def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = gi.logit("y ~ x + session", trials(20_000, 300))
+    """Only what consists of all covariances makes them."""
+    frame = trials(20_000, 300)
+    fit = gi.logit("y ~ x + session", frame)
     monkeypatch.setattr("glminfer.numerics.room._SMALL", 1000)
     monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 1e5)
-    assert np.isfinite(fit.tidy().std_error).all()
-    assert np.isfinite(fit.tidy(cov="HC3").std_error).all()
-    assert np.isfinite(fit.predict(interval="confidence")).all().all()
+    for table in (
+        *(fit.tidy(cov=kind).std_error for kind in ("model", "HC0", "HC1", "HC2", "HC3")),
+        fit.tidy(cluster="mouse").std_error,
+        fit.predict(interval="confidence"),
+        fit.predict(frame.head(100), interval="confidence"),
+        fit.predict(type="terms"),
+        fit.augment()[[".se_fit", ".hat", ".cooksd"]],
+        fit.glance().aic,
+        fit.lincom(["x = 0.5", "session[T.3] = session[T.4]"]).p_value,
+        fit.wald_test("x = 0").p_value,
+        fit.lr_test("x").p_value,
+        fit.lr_test("session").p_value,
+        fit.score_test("z").p_value,
+        fit.drop1().aic,
+        fit.anova(type="I").p_value,
+        fit.confint(terms="x")[["conf_low", "conf_high"]],
+        fit.profile("x").zeta,
+        fit.score().auc,
+    ):
+        assert np.isfinite(table.to_numpy()).all()
+    assert "299 coefficients" in str(fit)
     with pytest.raises(
         gi.DataError, match=r"covariances of 301 coefficients take 0.0 GB and 0.0 GB are free. Standard"
     ):
         fit.vcov()
+    with pytest.raises(gi.DataError, match="Matrices of clusters over 301 coefficients take"):
+        fit.tidy(cov="CR2", cluster="mouse")
+
+
+def test_a_wald_test_of_thousands_of_coefficients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glminfer.inference.linear._MOST", 5)
+    with pytest.raises(
+        gi.InputError, match=r"Wald test of the 7 coefficients of session .* fit.lr_test"
+    ):
+        gi.logit("y ~ x + session", trials()).wald_test("session")
