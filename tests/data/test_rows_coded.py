@@ -333,7 +333,5 @@ def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wald_test_of_thousands_of_coefficients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glminfer.inference.linear._MOST", 5)
-    with pytest.raises(
-        gi.InputError, match=r"Wald test of the 7 coefficients of session .* fit.lr_test"
-    ):
+    with pytest.raises(gi.InputError, match=r"Wald test of the 7 coefficients of session .* fit.lr_test"):
         gi.logit("y ~ x + session", trials()).wald_test("session")
