@@ -30,6 +30,17 @@ def parquet(frame: pd.DataFrame, cuts: Sequence[int] = (), piece_rows: int = 1 <
     return replace(gi.parquet(folder), piece_rows=piece_rows)
 
 
+def partitioned(frame: pd.DataFrame, cuts: Sequence[int] = (), piece_rows: int = 0) -> Any:
+    """The frame in Dask partitions cut at the given rows; two equal cuts give an empty one."""
+    import dask.dataframe as dd
+
+    del piece_rows  # partitions are read as they are
+    frame = frame.reset_index(drop=True)
+    edges = [0, *sorted(min(cut, len(frame)) for cut in cuts), len(frame)]
+    parts = [frame.iloc[start:stop] for start, stop in itertools.pairwise(edges)]
+    return dd.from_map(lambda k: parts[k], range(len(parts)), meta=frame.iloc[:0])
+
+
 def rows(seed: int, n: int = 240) -> pd.DataFrame:
     """Columns of every kind, with missing values, for outcomes that depend on them."""
     rng = np.random.default_rng(seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -100,17 +101,34 @@ def test_penalised(penalty: Any) -> None:
 # what one piece does not show -----------------------------------------------------------------------------------------
 
 
-def agree(formula: str, frame: pd.DataFrame, cuts: tuple[int, ...] = (), piece: int = 40, **options: Any) -> gi.Fit:
-    files = gi.logit(formula, parquet(frame, cuts, piece), **options)
-    fit = gi.logit(formula, frame, **options)
-    same(
-        {"tidy": files.tidy(), "notes": files.notes, "glance": files.glance()},
-        {"tidy": fit.tidy(), "notes": fit.notes, "glance": fit.glance()},
-    )
-    return files
+class Agree:
+    """A fit on one engine equals the fit in memory: tables, notes and words."""
+
+    def __init__(self, hold: Callable[..., Any]) -> None:
+        self.hold = hold
+
+    def __call__(
+        self, formula: str, frame: pd.DataFrame, cuts: tuple[int, ...] = (), piece: int = 40, **options: Any
+    ) -> gi.Fit:
+        found, fit = gi.logit(formula, self.hold(frame, cuts, piece), **options), gi.logit(formula, frame, **options)
+        same(
+            {"tidy": found.tidy(), "notes": found.notes, "glance": found.glance()},
+            {"tidy": fit.tidy(), "notes": fit.notes, "glance": fit.glance()},
+        )
+        return found
 
 
-def test_levels_first_seen_in_the_last_piece() -> None:
+@pytest.fixture
+def agree(hold: Callable[..., Any]) -> Agree:
+    return Agree(hold)
+
+
+engines = pytest.mark.parametrize("hold", ["parquet", "threads", "processes"], indirect=True)
+in_files = pytest.mark.parametrize("hold", ["parquet"], indirect=True)
+
+
+@engines
+def test_levels_first_seen_in_the_last_piece(agree: Agree) -> None:
     frame = rows(1)
     frame["g"] = "b"
     frame.loc[230:, "g"] = "a"
@@ -119,31 +137,36 @@ def test_levels_first_seen_in_the_last_piece() -> None:
     assert fit.columns == ("Intercept", "g[T.b]", "x")
 
 
-def test_numbers_as_levels_first_seen_in_the_last_piece() -> None:
+@engines
+def test_numbers_as_levels_first_seen_in_the_last_piece(agree: Agree) -> None:
     frame = rows(1).assign(k=7)
     frame.loc[225:, "k"] = 3
     assert "C(k)[T.7]" in agree("y ~ C(k) + x", frame).columns
 
 
-def test_empty_files_and_pieces_of_missing_values() -> None:
+@engines
+def test_empty_files_and_pieces_of_missing_values(agree: Agree) -> None:
     frame = rows(3)
     frame.loc[80:120, "x"] = np.nan
     frame.loc[0:10, "g"] = None
     agree("y ~ x + g", frame, (0, 0, 80, 121, 121, N))
 
 
-def test_a_file_in_which_a_column_has_no_type() -> None:
+@in_files
+def test_a_file_in_which_a_column_has_no_type(agree: Agree) -> None:
     frame = rows(3).assign(h=lambda f: f.g.where(f.index >= 60))
     frame["h"] = frame.h.astype(object).where(frame.h.notna(), None)
     agree("y ~ h + x", frame, (60,))
 
 
-def test_pieces_of_one_class() -> None:
+@engines
+def test_pieces_of_one_class(agree: Agree) -> None:
     frame = rows(4).sort_values("y", ignore_index=True)
     agree("choice ~ x + g", frame, (40, 41))
 
 
-def test_levels_that_vanish_with_missing_rows() -> None:
+@engines
+def test_levels_that_vanish_with_missing_rows(agree: Agree) -> None:
     frame = rows(6).assign(g="a", k=1)
     frame.loc[200:210, "g"], frame.loc[200:210, "k"] = "zz", 9
     frame.loc[200:210, "x"] = np.nan
@@ -153,39 +176,45 @@ def test_levels_that_vanish_with_missing_rows() -> None:
     assert "C(k): level 9 has no rows and is left out" in fit.notes
 
 
-def test_rows_lost_to_a_transform_take_their_levels_along() -> None:
+@engines
+def test_rows_lost_to_a_transform_take_their_levels_along(agree: Agree) -> None:
     frame = rows(6).assign(q=lambda f: np.where(f.index < 20, -1.0, f.z.abs() + 1), k=lambda f: (f.index < 20) + 0)
     frame["k"] = frame.k.where(frame.index % 2 == 0, 5)
     agree("y ~ center(np.log(q)) + C(k) + x", frame)
 
 
-def test_integers_and_bools_with_missing_values() -> None:
+@engines
+def test_integers_and_bools_with_missing_values(agree: Agree) -> None:
     frame = rows(8).astype({"k": "Int64", "b": "boolean"})
     frame.loc[50:60, "k"] = pd.NA
     frame.loc[70:75, "b"] = pd.NA
     agree("y ~ C(k) + b + x", frame, (90,))
 
 
-def test_dates_as_labels() -> None:
+@engines
+def test_dates_as_labels(agree: Agree) -> None:
     frame = rows(8).assign(day=lambda f: pd.Timestamp("2024-05-01") + pd.to_timedelta(f.k, "D"))
     agree("y ~ C(day) + x", frame, (90,))
     files, memory = (gi.logit("y ~ x", data) for data in (parquet(frame, (90,), 30), frame))
     pd.testing.assert_frame_equal(files.tidy(cluster="day"), memory.tidy(cluster="day"))
 
 
-def test_columns_with_odd_names() -> None:
+@engines
+def test_columns_with_odd_names(agree: Agree) -> None:
     frame = rows(9).rename(columns={"x": "my x", "z": "a.b", "g": "class"})
     agree("y ~ `my x` + `a.b` + Q('class')", frame, (33,))
 
 
-def test_a_dot_means_all_columns_known() -> None:
+@in_files
+def test_a_dot_means_all_columns_known(agree: Agree) -> None:
     frame = rows(9)[["y", "x", "z", "b"]]
     agree("y ~ .", frame, (100,))
     files = gi.logit("y ~ .", gi.parquet(parquet(frame, (100,)).files, columns=["y", "x"]))
     assert files.columns == ("Intercept", "x")
 
 
-def test_values_given_beside_the_files() -> None:
+@engines
+def test_values_given_beside_the_files(agree: Agree) -> None:
     frame = rows(12)
     w, o = frame.w.to_numpy(), frame.o
     agree("y ~ x", frame, (50,), weights=w, offset=o, subset=(frame.z > 1).to_numpy())
@@ -206,7 +235,8 @@ def test_separation() -> None:
     same({"ci": found.confint(), "p": found.predict()}, {"ci": expected.confint(), "p": expected.predict()})
 
 
-def test_ill_conditioned_columns() -> None:
+@in_files
+def test_ill_conditioned_columns(agree: Agree) -> None:
     frame = rows(14).assign(far=lambda f: 1e9 + f.z, tiny=lambda f: 1e-8 * f.o)
     agree("y ~ far + tiny + x", frame, (77,))
 
@@ -222,7 +252,8 @@ def test_other_verbs_read_the_files_again() -> None:
     pd.testing.assert_frame_equal(files.anova(type="III"), memory.anova(type="III"))
 
 
-def test_many_rows_start_from_a_subsample() -> None:
+@in_files
+def test_many_rows_start_from_a_subsample(agree: Agree) -> None:
     frame = rows(16, n=30_000)
     agree("y ~ x + z + b", frame, (12_345,), piece=7_001)
 

@@ -1,8 +1,13 @@
-"""The laws of test_invariance and test_invariance_tests for rows in Parquet files and in Dask partitions."""
+"""The laws of test_invariance and test_invariance_tests on every engine, whatever the cut.
+
+``GLMINFER_DRAWS=20 pytest tests/test_laws_of_engines.py`` draws twenty times as many data sets and cuts, and tries
+every law on a cluster of processes, where a fit takes a hundred times as long as in memory; otherwise each fifth law.
+"""
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +15,7 @@ import pandas as pd
 import pytest
 import test_invariance
 import test_invariance_tests
-from engines import parquet
-from hypothesis import given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from random_rows import numbers
 
@@ -31,38 +35,54 @@ LAWS = [
 CASES = [(module, law) for module, laws in zip(LAWS[::2], LAWS[1::2], strict=True) for law in laws.split()]
 
 
-def files(frame: pd.DataFrame) -> Any:
-    return parquet(frame, (7, 7, 60), 25)
-
-
-def partitions(frame: pd.DataFrame) -> Any:
-    dd = pytest.importorskip("dask.dataframe")
-    return dd.from_pandas(frame.reset_index(drop=True), npartitions=3)
+MORE = int(os.environ.get("GLMINFER_DRAWS", "1"))
+DRAWS = {"blocks": MORE, "parquet": MORE, "threads": MORE - 1, "processes": MORE - 1}  # beside an example
+PAIRS = [
+    pytest.param(engine, *case, id=f"{case[1]}-{engine}")
+    for k, case in enumerate(CASES)
+    for engine in DRAWS
+    if engine != "processes" or MORE > 1 or k % 5 == 0
+]
 
 
 class Front:
     """The package, whose fits hold their rows in another way."""
 
-    def __init__(self, hold: Callable[[pd.DataFrame], Any]) -> None:
+    def __init__(self, hold: Callable[..., Any]) -> None:
         self.hold = hold
+        self.cuts: list[int] = []
+        self.piece = 1 << 15
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(gi, name)
         if name not in ("glm", "logit"):
             return found
-        return lambda formula, data, **options: found(formula, self.hold(pd.DataFrame(data)), **options)
+        return lambda formula, data, **options: found(formula, self._held(pd.DataFrame(data)), **options)
+
+    def _held(self, frame: pd.DataFrame) -> Any:
+        return self.hold(frame, [min(cut, len(frame)) for cut in self.cuts], self.piece)
 
 
-@pytest.mark.parametrize("hold", [files, partitions], ids=["parquet", "dask"])
-@pytest.mark.parametrize(("module", "law"), CASES, ids=[law for _, law in CASES])
-def test_laws(module: Any, law: str, hold: Callable[[pd.DataFrame], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "gi", Front(hold))
+seeds, cuts = st.integers(0, 2**32 - 1), st.lists(st.integers(0, 130), max_size=4)
+
+
+@pytest.mark.parametrize(("hold", "module", "law"), PAIRS, indirect=["hold"])
+def test_laws(
+    module: Any, law: str, hold: Callable[..., Any], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front = Front(hold)
+    monkeypatch.setattr(module, "gi", front)
     test = getattr(module, f"test_{law}").hypothesis.inner_test
     names = set(inspect.signature(test).parameters)
 
-    @settings(max_examples=1, deadline=None, derandomize=True)
-    @given(st.integers(0, 2**32 - 1))
-    def holds(seed: int) -> None:
+    draws = DRAWS[request.node.callspec.params["hold"]]
+    phases = list(Phase) if draws else [Phase.explicit]
+
+    @settings(max_examples=max(draws, 1), phases=phases, deadline=None, derandomize=True)
+    @given(seeds, cuts, st.integers(9, 80))
+    @example(1, [7, 7, 60], 25)
+    def holds(seed: int, at: list[int], piece: int) -> None:
+        front.cuts, front.piece = at, piece
         drawn = {"data": numbers(seed, 120, 4, "logit"), "seed": seed, "link": "probit", "weight": 3.7, "shift": 1.5}
         drawn |= {"level": "b", "terms": "x * g + h", "coding": "Sum", "scale": 1e-3, "copies": 2}
         test(**{name: drawn[name] for name in names})

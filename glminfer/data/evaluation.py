@@ -37,6 +37,21 @@ class Value:
     contrast: Any = None
     states: States = ()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # values travel between processes; patsy's contrasts refuse to be pickled, though they are plain records
+        plain = not type(self.contrast).__module__.startswith("patsy.")
+        contrast = (None, self.contrast) if plain else (type(self.contrast), vars(self.contrast))
+        return _arrived, (self.column, contrast, self.states)
+
+
+def _arrived(column: Any, contrast: tuple[Any, Any], states: States) -> Value:
+    kind, content = contrast
+    if kind is not None:
+        made = kind.__new__(kind)
+        vars(made).update(content)
+        content = made
+    return Value(column, content, states)
+
 
 class Incomplete(Exception):
     """Raised inside a transform that met missing values its arguments produced; carries their rows."""

@@ -141,8 +141,8 @@ def _columns(design: Design, link: str) -> Columns:
 
 def refuse_saturated(sample: Sample) -> None:
     """With as many independent columns as rows every outcome is fitted perfectly: nothing can be claimed."""
-    n, p = sample.rows.nobs, sample.rows.width
-    if p <= n or sample.trials is not None:
+    p = sample.rows.width
+    if sample.trials is not None or p <= (n := sample.rows.nobs):
         return
     rank = int(np.linalg.matrix_rank(sample.X[sample.weights > 0]))
     if rank >= n:
@@ -312,12 +312,12 @@ def _record(
         means=basis.means,
         information=solution.terms.information[0],
         rank=basis.rank,
-        nobs=rows.nobs,
+        nobs=rows.n - int(totals.silent),
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
         null_loglik=_null_loglik(rows, design.has_intercept, totals, fam) + constant,
         count_constant=constant,
-        n_trials=totals.weight if sample.trials is not None else rows.nobs,
+        n_trials=totals.weight if sample.trials is not None else rows.n - int(totals.silent),
         saturated_loglik=saturated + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import patsy
 import pytest
-from engines import everything, rows, same
+from engines import everything, partitioned, rows, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glminfer as gi
+from glminfer.data.evaluation import Value
 
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
@@ -39,13 +41,6 @@ few = settings(max_examples=2, deadline=None, derandomize=True)
 def _threads() -> Iterator[None]:
     with dask.config.set(scheduler="threads"):
         yield
-
-
-def partitioned(frame: pd.DataFrame, cuts: list[int]) -> Any:
-    """The frame in partitions cut at the given rows; two equal cuts give an empty one."""
-    edges = [0, *sorted(cuts), len(frame)]
-    parts = [frame.iloc[start:stop] for start, stop in itertools.pairwise(edges)]
-    return dd.from_map(lambda k: parts[k], range(len(parts)), meta=frame.iloc[:0])
 
 
 def agree(found: gi.Fit, expected: gi.Fit) -> None:
@@ -120,6 +115,21 @@ def test_errors_are_those_of_rows_in_memory(formula: str, options: dict) -> None
     with pytest.raises(gi.InputError) as found:
         gi.logit(formula, partitioned(frame, [20, 130]), **options)
     assert str(found.value) == str(memory.value)
+
+
+@pytest.mark.parametrize("coding", ["Treatment('b')", "Sum", "Poly", "Helmert()", "Diff", "[[1], [2], [-3]]", None])
+def test_values_travel_with_the_coding_asked_for(coding: str | None) -> None:
+    """patsy's contrasts refuse to be pickled; a formula with C(g, Treatment('b')) failed on a cluster of processes."""
+    names = {name: getattr(patsy, name) for name in ("Treatment", "Sum", "Poly", "Helmert", "Diff")}
+    contrast = None if coding is None else eval(coding, names)
+    value = pickle.loads(pickle.dumps(Value(np.arange(3.0), contrast, ({"mean": 1.0},))))
+    np.testing.assert_array_equal(value.column, np.arange(3.0))
+    assert value.states == ({"mean": 1.0},)
+    assert type(value.contrast) is type(contrast)
+    if type(contrast).__module__.startswith("patsy."):
+        assert vars(value.contrast) == vars(contrast)
+    else:
+        assert value.contrast == contrast
 
 
 def test_other_collections_are_no_tables() -> None:
