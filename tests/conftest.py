@@ -15,7 +15,7 @@ from glminfer.data import rows as rows_module
 def client() -> Iterator[Any]:
     """A cluster of two processes, which all tests share; not the default of Dask."""
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster, set_as_default=False) as found:
         yield found
 

@@ -155,8 +155,7 @@ def test_predictions(tmp_path: Any) -> None:
     pd.testing.assert_frame_equal(written.to_pandas(), fit.predict(frame, interval="confidence"))
 
 
-def test_a_cluster_of_two_processes_one_of_which_is_killed() -> None:
-    distributed = pytest.importorskip("distributed")
+def test_a_cluster_of_two_processes_one_of_which_is_killed(client: Any) -> None:
     frame = rows(5)
 
     def mine(v: np.ndarray) -> np.ndarray:
@@ -164,14 +163,10 @@ def test_a_cluster_of_two_processes_one_of_which_is_killed() -> None:
 
     formula = "choice ~ x + g + mine(z) + center(o)"
     expected = gi.logit(formula, frame)
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with (
-        dask.config.set(scheduler=None),
-        distributed.LocalCluster(**options) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with dask.config.set(scheduler=None), client.as_current():
         found = gi.logit(formula, dd.from_pandas(frame, npartitions=5))
         agree(found, expected)
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
         same({"HC3": found.tidy(cov="HC3")}, {"HC3": expected.tidy(cov="HC3")}, rtol=1e-11)
         same({"LR": found.lr_test("g")}, {"LR": expected.lr_test("g")}, rtol=1e-9)
+        client.wait_for_workers(2, timeout=60)
