@@ -121,7 +121,7 @@ def column_of(values: Any, name: str) -> Column:
     """
     dtype = getattr(values, "dtype", None)
     if isinstance(dtype, np.dtype):
-        return _from_numpy(np.asarray(values), name)
+        return _from_numpy(values.to_numpy() if isinstance(values, pd.Series) else np.asarray(values), name)
     if isinstance(dtype, pd.CategoricalDtype):
         return _from_categorical(values, name)
     if isinstance(dtype, pd.StringDtype):

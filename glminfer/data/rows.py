@@ -102,12 +102,20 @@ class MemoryRows:
     def _strips(self) -> list[list[slice]]:
         return strips(self.n, self.width, self.block_rows)
 
+    @property
+    def _is_one_block(self) -> bool:
+        return self.n <= _block_size(self.width, self.block_rows)
+
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
+        if self._is_one_block:
+            return kernel(self.whole, *arrays)
         return added(in_order(lambda strip: strip_sum(self.whole.rows, strip, kernel, arrays), self._strips()))
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, joined in row order."""
+        if self._is_one_block:
+            return np.asarray(kernel(self.whole, *arrays))
         blocks = [where for strip in self._strips() for where in strip]
         return joined(in_order(lambda where: kernel(self.whole.rows(where), *arrays), blocks))
 
@@ -162,10 +170,14 @@ class MemoryRows:
 
 def strips(n: int, p: int, block_rows: int = 0) -> list[list[slice]]:
     """Blocks of ``n`` rows of ``p`` columns, in a number of strips that does not depend on the number of threads."""
-    size = block_rows or max(512, BLOCK_NUMBERS // max(p, 1))
+    size = _block_size(p, block_rows)
     blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
     per_strip = -(-len(blocks) // _STRIPS)
     return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]
+
+
+def _block_size(p: int, block_rows: int) -> int:
+    return block_rows or max(512, BLOCK_NUMBERS // max(p, 1))
 
 
 def strip_sum(block: Callable[[slice], Block], strip: Sequence[slice], kernel: Kernel, arrays: Sequence[Any]) -> Any:

@@ -19,7 +19,8 @@ Apart: TypeAlias = tuple[separation.Mask, separation.Recession]  # separated row
 
 def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
     """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
-    expected = newton_step(_expected(solution))[1][0]
+    own = solution.terms.curvature is solution.terms.information
+    expected = solution.decrement[0] if own else newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
         return False
     if _certain(rows.sum(kernels.extent, solution.coef), fam, max(expected, 1e-14)):

@@ -103,10 +103,10 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: A
     DataError
         If there are more columns than rows and as many independent ones as rows.
     """
-    if method.penalty is None:
-        refuse_saturated(sample)
     raw = sample.rows
     totals = Totals(*map(float, raw.sum(kernels.totals)))
+    if method.penalty is None:
+        refuse_saturated(sample, raw.n - int(totals.silent))
     chosen, constant = family(method.link), sample.design.constant
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
     few = subsample(raw) if posed is None else None
@@ -139,10 +139,10 @@ def _columns(design: Design, link: str) -> Columns:
     return Columns((at >= intercept.start) & (at < intercept.stop), design.constant, link)
 
 
-def refuse_saturated(sample: Sample) -> None:
-    """With as many independent columns as rows every outcome is fitted perfectly: nothing can be claimed."""
+def refuse_saturated(sample: Sample, n: int) -> None:
+    """With as many independent columns as the n rows that weigh something nothing can be claimed: all is perfect."""
     p = sample.rows.width
-    if sample.trials is not None or p <= (n := sample.rows.nobs):
+    if p <= n or sample.trials is not None:
         return
     rank = int(np.linalg.matrix_rank(sample.X[sample.weights > 0]))
     if rank >= n:
@@ -231,10 +231,9 @@ def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals
     start = np.zeros(basis.rank)
     if constant is None:
         return start
-    at = np.flatnonzero(constant)
-    where = np.flatnonzero(np.isin(basis.kept, at))
-    if where.size == at.size:
-        start[where] = constant[at] * fam.quantile(np.array(totals.mean))
+    where = np.flatnonzero(constant[basis.kept])
+    if where.size == np.count_nonzero(constant):
+        start[where] = constant[basis.kept[where]] * fam.quantile(np.array(totals.mean))
     return start
 
 
@@ -299,6 +298,7 @@ def _record(
     )
     text = separation_text(sample, values, summit.separated, aliased)
     constant, saturated = _of_counts(sample)
+    nobs = rows.n - int(totals.silent)
     return FitRecord(
         design=design,
         family=fam,
@@ -312,12 +312,12 @@ def _record(
         means=basis.means,
         information=solution.terms.information[0],
         rank=basis.rank,
-        nobs=rows.n - int(totals.silent),
+        nobs=nobs,
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
         null_loglik=_null_loglik(rows, design.has_intercept, totals, fam) + constant,
         count_constant=constant,
-        n_trials=totals.weight if sample.trials is not None else rows.n - int(totals.silent),
+        n_trials=totals.weight if sample.trials is not None else nobs,
         saturated_loglik=saturated + constant,
         status=status,
         n_iter=int(solution.n_iter[0]),

@@ -47,9 +47,10 @@ def _likelihood(block: Block, coef: Array, family: Family, models: Models, produ
     y, weights, offset = _of_models(block, models)
     with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
         loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
-        information = product(block.X, weighted(weights, expected))
-        curvature = information if observed is expected else product(block.X, weighted(weights, observed))
-        return Terms(weighted_sum(weights, loglik), weighted(weights, score).T @ block.X, information, curvature)
+        times = weighing(weights)
+        information = product(block.X, times(expected))
+        curvature = information if observed is expected else product(block.X, times(observed))
+        return Terms(times(loglik).sum(axis=0), times(score).T @ block.X, information, curvature)
 
 
 @takes_codes
@@ -71,7 +72,14 @@ def gradient(block: Block, coef: Array, family: Family) -> Array:
 
 def weighted(weights: Array, values: Array) -> Array:
     """w v, where a row of zero weight counts nothing even if v is infinite."""
-    return weights * values if weights.min(initial=1.0) > 0 else weights * np.where(weights > 0, values, 0.0)
+    return weighing(weights)(values)
+
+
+def weighing(weights: Array) -> Callable[[Array], Array]:
+    """The function v -> w v, where a row of zero weight counts nothing even if v is infinite."""
+    if weights.min(initial=1.0) > 0:
+        return lambda values: weights * values
+    return lambda values: weights * np.where(weights > 0, values, 0.0)
 
 
 def weighted_sum(weights: Array, values: Array) -> Array:

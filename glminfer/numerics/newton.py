@@ -167,7 +167,7 @@ def newton_step(terms: Terms, spaces: Spaces = None) -> tuple[Array, Array]:
         if found is not None:
             step[k] = found
     squared = np.einsum("mp,mp->m", step, terms.score)  # silent where it overflows
-    return step, np.sqrt(np.where(squared < 0, 0.0, squared))
+    return step, np.sqrt(np.maximum(squared, 0.0))
 
 
 def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None:
