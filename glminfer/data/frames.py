@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,7 @@ from glminfer.data.columns import (
     pick,
 )
 from glminfer.data.dictionaries import column_values, dict_length
-from glminfer.data.pieces import InPieces
+from glminfer.data.pieces import InPieces, in_pieces
 from glminfer.errors import DataError, FormulaError, nearest
 
 __all__ = [
@@ -86,8 +85,8 @@ def names(frame: Any) -> tuple[str, ...]:
         return tuple(map(str, frame))
     if _is_structured(frame):
         return tuple(frame.dtype.names)
-    if isinstance(frame, InPieces):
-        return frame.names
+    if (table := in_pieces(frame)) is not None:
+        return table.names
     return tuple(_narwhals(frame).collect_schema().names())
 
 
@@ -106,8 +105,8 @@ def length(frame: Any) -> int:
         return len(frame)
     if isinstance(frame, Mapping):
         return dict_length(frame)
-    if isinstance(frame, InPieces):
-        return frame.n_rows
+    if (table := in_pieces(frame)) is not None:
+        return table.n_rows
     return len(_collected(_narwhals(frame), names(frame)[:1]))
 
 
@@ -146,8 +145,8 @@ def take(frame: Any, wanted: Iterable[str], labels: Iterable[str] = ()) -> Colum
         return _from_dict(frame, wanted)
     if _is_structured(frame):
         return _from_dict({name: frame[name] for name in frame.dtype.names}, wanted)
-    if isinstance(frame, InPieces):
-        return _from_pieces(frame, wanted, labels)
+    if (table := in_pieces(frame)) is not None:
+        return _from_pieces(table, wanted, labels)
     return _from_narwhals(frame, wanted)
 
 
@@ -162,8 +161,8 @@ def to_pandas(frame: Any) -> pd.DataFrame:
         return pd.DataFrame({name: column_values(value, n) for name, value in frame.items()})
     if _is_structured(frame):
         return pd.DataFrame({name: frame[name] for name in frame.dtype.names})
-    if isinstance(frame, InPieces):
-        return frame.to_pandas()
+    if (in_parts := in_pieces(frame)) is not None:
+        return in_parts.to_pandas()
     table = _collected(_narwhals(frame), names(frame))
     return pd.DataFrame({name: _stored(table[name]) for name in table.columns})
 
@@ -281,9 +280,7 @@ def _narwhals(frame: Any) -> Any:
     import narwhals as nw
 
     try:
-        with warnings.catch_warnings():  # Dask frames are read by rows_dask; here only their names are asked for
-            warnings.filterwarnings("ignore", "Dask support is moving", FutureWarning)
-            return nw.from_native(frame)
+        return nw.from_native(frame)
     except TypeError:
         kind = f"an array of shape {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
         raise DataError(

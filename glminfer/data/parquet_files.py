@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from glob import glob, has_magic
 from typing import Any
 
 import numpy as np
@@ -26,24 +24,6 @@ def refuse_without_pyarrow() -> None:
         raise ImportError("gi.parquet reads files with pyarrow: pip install 'glminfer[parquet]'.") from error
 
 
-def matching_files(path: Any) -> tuple[str, ...]:
-    """The files of a path, a folder, a pattern, or several of these."""
-    given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    return tuple(file for one in given for file in _matching(os.fspath(one)))
-
-
-def _matching(path: str) -> list[str]:
-    if os.path.isdir(path):
-        path = os.path.join(path, "*.parquet")
-    found = sorted(glob(path)) if has_magic(path) else [path]
-    if not found or not all(map(os.path.exists, found)):
-        raise DataError(
-            f"There is no file {path!r} (looked for in {os.getcwd()!r}). Give a Parquet file, a folder of .parquet "
-            "files, or a pattern such as 'trials/*.parquet'."
-        )
-    return found
-
-
 def opened(path: str) -> Any:
     """The description at the end of a file."""
     import pyarrow.parquet as pq
@@ -54,7 +34,19 @@ def opened(path: str) -> Any:
         raise _unreadable(path, error) from error
 
 
-def batches_of(path: str, names: list[str], sizes: list[int]) -> Iterator[Any]:
+def batches_of(path: str, types: dict[str, Any], keys: dict[str, Any], sizes: list[int]) -> Iterator[Any]:
+    """Tables of the given numbers of rows, with the values that the names of the file's folders give."""
+    import pyarrow as pa
+
+    own = [name for name in types if name not in keys]
+    tables = _own_batches(path, own, sizes) if own else iter([None] * len(sizes))
+    for table, size in zip(tables, sizes, strict=True):
+        given = {name: pa.repeat(pa.scalar(keys[name], types[name]), size) for name in types if name in keys}
+        read = {} if table is None else dict(zip(table.column_names, table.columns, strict=True))
+        yield pa.table(read | given)
+
+
+def _own_batches(path: str, names: list[str], sizes: list[int]) -> Iterator[Any]:
     """Tables of the given numbers of rows, which must be all the file has."""
     import pyarrow as pa
 
@@ -90,6 +82,13 @@ def _unreadable(path: str, error: Exception) -> DataError:
 
 
 # types ---------------------------------------------------------------------------------------------------------------
+
+
+def key_type(values: Iterable[Any]) -> Any:
+    """The type of what folder names say: whole numbers or text."""
+    import pyarrow as pa
+
+    return pa.string() if any(isinstance(value, str) for value in values) else pa.int64()
 
 
 def common_type(name: str, schemas: dict[str, Any]) -> Any:
@@ -191,13 +190,17 @@ def _factor(array: Any) -> Factor:
 # whole tables --------------------------------------------------------------------------------------------------------
 
 
-def whole_frame(files: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+def whole_frame(files: Sequence[str], names: Sequence[str], keys: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """All rows of some columns in memory."""
     import pyarrow as pa
 
-    tables = [opened(path).read(columns=list(names)) for path in files]
-    whole: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas()
-    return whole.reset_index(drop=True)
+    own = [name for name in names if name not in keys[0]]
+    tables = [opened(path).read(columns=own) for path in files]
+    lengths = [len(table) for table in tables]
+    whole: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas().reset_index(drop=True)
+    for name in (name for name in names if name in keys[0]):
+        whole[name] = np.repeat(np.array([given[name] for given in keys], dtype=object), lengths)
+    return whole.infer_objects()[list(names)]
 
 
 def write_tables(path: str, tables: Iterable[pd.DataFrame]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from glminfer.data.frames import Columns
 from glminfer.data.levels import Levels, conformed, levels_of, united
 from glminfer.data.looks import Question
 from glminfer.data.pieces import Filled, Held
+from glminfer.data.progress import counting, watched
 from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
 from glminfer.data.scope import Scope
 from glminfer.numerics import kernels
@@ -226,15 +228,20 @@ class DaskRows:
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``: as in memory within a block, then over a tree (106)."""
-        dask = _dask()
-
-        return dask.compute(_tree(_each(partial(_block_sum, kernel=kernel, arrays=arrays), self.blocks)))[0]
+        return self._answers(partial(_block_sum, kernel=kernel, arrays=arrays), lambda parts: [_tree(parts)])[0]
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, brought here in row order."""
-        dask = _dask()
+        return joined(self._answers(partial(_block_map, kernel=kernel, arrays=arrays), list))
 
-        return joined(dask.compute(*_each(partial(_block_map, kernel=kernel, arrays=arrays), self.blocks)))
+    def _answers(self, function: Callable[[Block], Any], then: Callable[[list[Any]], list[Any]]) -> Sequence[Any]:
+        """What ``then`` makes of the function's answers for all blocks, computed; a bar counts rows meanwhile."""
+        parts = _each(function, self.blocks)
+        if not watched():
+            return tuple(_dask().compute(*then(parts)))
+        sizes = dict(zip((part.key for part in parts), np.diff(self.edges).tolist(), strict=True))
+        with counting(self.n, "rows") as add:
+            return _counted(parts, then, lambda key: add(sizes.get(key, 0)))
 
     def grouped(self, codes: NDArray[np.intp]) -> DaskRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
@@ -290,6 +297,25 @@ class DaskRows:
 
 def _width(block: Block) -> int:
     return int(block.X.shape[1])
+
+
+# watching ------------------------------------------------------------------------------------------------------------
+
+
+def _counted(parts: list[Any], then: Callable[[list[Any]], list[Any]], done: Callable[[Any], None]) -> Sequence[Any]:
+    """The same, calling ``done`` with the key of each part when it is there."""
+    dask = _dask()
+
+    client = getattr(dask.base.get_scheduler(), "__self__", None)
+    if client is None:  # threads, processes or one after the other in this process
+        watching: Any = import_module("dask.callbacks")
+        with watching.Callback(posttask=lambda key, *_: done(key)):
+            return tuple(dask.compute(*then(parts), optimize_graph=False))
+    cluster: Any = import_module("distributed")
+    parts = list(dask.persist(*parts))
+    for future in cluster.as_completed(cluster.futures_of(parts)):
+        done(future.key)
+    return tuple(dask.compute(*then(parts)))
 
 
 # graphs --------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,13 @@ from glminfer.data.parquet_files import (
     common_type,
     is_categorical,
     is_number,
-    matching_files,
+    key_type,
     opened,
     refuse_without_pyarrow,
     whole_frame,
     write_tables,
 )
+from glminfer.data.parquet_folders import matching_files
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
 from glminfer.data.rows_stored import held
@@ -56,6 +57,8 @@ class Parquet:
         Folder for temporary files.
     piece_rows : int
         Most rows read at a time.
+    keys : tuple of dict
+        For each file the values of columns that the names of its folders give.
     """
 
     files: tuple[str, ...]
@@ -63,6 +66,7 @@ class Parquet:
     lengths: tuple[int, ...]
     scratch: str | None = None
     piece_rows: int = _ROWS
+    keys: tuple[dict[str, Any], ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -83,12 +87,14 @@ class Parquet:
 
     def to_pandas(self) -> pd.DataFrame:
         """All of it in memory."""
-        return whole_frame(self.files, self.names)
+        return whole_frame(self.files, self.names, self.keys)
 
     def _types(self, wanted: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
         """The type of each column wanted, the same in all files."""
+        names = dict.fromkeys([*wanted, *labels])
         schemas = {path: opened(path).schema_arrow for path in self.files}
-        return {name: common_type(name, schemas) for name in dict.fromkeys([*wanted, *labels])}
+        by_folder = {name: key_type(keys[name] for keys in self.keys) for name in names if name in self.keys[0]}
+        return {name: by_folder.get(name) or common_type(name, schemas) for name in names}
 
     @property
     def sizes(self) -> list[list[int]]:
@@ -97,8 +103,8 @@ class Parquet:
         return [[min(most, n - start) for start in range(0, n, most)] for n in self.lengths]
 
     def _read(self, types: dict[str, Any], labels: set[str]) -> Iterator[Columns]:
-        files = zip(self.files, self.sizes, strict=True)
-        batches = (batch for path, sizes in files for batch in batches_of(path, list(types), sizes))
+        files = zip(self.files, self.keys, self.sizes, strict=True)
+        batches = (batch for path, keys, sizes in files for batch in batches_of(path, types, keys, sizes))
         return ahead(columns_of(batch, types, labels) for batch in batches)
 
 
@@ -163,14 +169,16 @@ def parquet(
 ) -> Parquet:
     """How is a model fitted to data that do not fit in memory? Name the Parquet files in place of a data frame.
 
-    The numbers of the model go to temporary files, and every sum over rows (105) maps them to memory block by block.
+    The numbers of the model go to temporary files, and every sum over rows (105) reads them block by block.
     The fit is the one the same rows give in memory.
 
     Parameters
     ----------
     path : str, path or sequence of them
         A file, a folder (all its ``.parquet`` files), a pattern such as ``"trials/*.parquet"``, or several of these.
-        Rows are in the order of the files, those of a folder or pattern sorted by name.
+        Rows are in the order of the files, those of a folder or pattern sorted by name. A folder whose files lie in
+        folders called ``mouse=Ada/session=3`` has the columns mouse and session as well: numbers if all values are
+        whole numbers, labels otherwise.
     columns : sequence of str, optional
         The columns to know, for formulas with ``.``; all by default. Only columns that a model uses are ever read.
     scratch : str or path, optional
@@ -200,14 +208,16 @@ def parquet(
     """
     refuse_without_pyarrow()
     files = matching_files(path)
-    described = [opened(file) for file in files]
-    names = dict.fromkeys(name for file in described for name in file.schema_arrow.names if not _INDEX.fullmatch(name))
+    described = [opened(file.path) for file in files]
+    own = dict.fromkeys(name for file in described for name in file.schema_arrow.names if not _INDEX.fullmatch(name))
+    keys = tuple({name: value for name, value in file.keys.items() if name not in own} for file in files)
     lengths = tuple(file.metadata.num_rows for file in described)
-    found = Parquet(files, tuple(names), lengths, None if scratch is None else os.fspath(scratch))
+    where = None if scratch is None else os.fspath(scratch)
+    found = Parquet(tuple(file.path for file in files), (*own, *keys[0]), lengths, where, keys=keys)
     if columns is None:
         return found
     frames.refuse_unknown(columns, found)
-    return Parquet(files, tuple(columns), lengths, found.scratch)
+    return replace(found, names=tuple(columns))
 
 
 def write(path: str | os.PathLike[str], tables: Iterable[pd.DataFrame], read: Parquet | None = None) -> Parquet:

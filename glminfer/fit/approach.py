@@ -20,7 +20,8 @@ from glminfer.numerics.newton import Control, Solution, Step, maximise, newton_s
 from glminfer.numerics.objectives import Likelihood
 
 _MANY_ROWS = 20_000  # from here on there is something to gain
-_FEWER = 16  # a subsample has one row in so many
+_FEWER = 16  # a subsample has one row in so many, or fewer
+_MOST = 1 << 24  # numbers of a subsample: 134 MB, however many rows lie in files or on other machines
 _STEADY = 200  # rows of a subsample per column, from which its curvature is good to a few percent
 _WORTH = 8  # columns from which the matrix product is most of a pass
 _NEAR = 1e-4  # a decrement after which one more step is within the tolerance, up to the rounding of the curvature
@@ -37,7 +38,9 @@ class Approach:
 
 def subsample(rows: Rows) -> Rows | None:
     """An even part of the rows in memory, where there are many rows for each column."""
-    return rows.every(_FEWER) if rows.n >= max(_MANY_ROWS, 400 * rows.width) else None
+    if rows.n < max(_MANY_ROWS, 400 * rows.width):
+        return None
+    return rows.every(max(_FEWER, -(-rows.n * rows.width // _MOST)))
 
 
 def approach(rows: Rows, fam: Family, start: Array, few: Rows | None) -> Approach:
@@ -87,5 +90,5 @@ def _along(rows: Rows, few: Rows, fam: Family, found: Solution) -> Array:
     times = float(rows.sum(kernels.totals)[0] / few.sum(kernels.totals)[0])
     information, curvature = times * found.terms.information, times * found.terms.curvature
     step, decrement = newton_step(Terms(np.array([loglik]), score[None], information, curvature))
-    usual = decrement[0] ** 2 <= _FEWER * (2 * rows.width + 10)  # as far as a sample is from the whole
+    usual = decrement[0] ** 2 <= max(times, _FEWER) * (2 * rows.width + 10)  # as far as a sample is from the whole
     return np.asarray(found.coef[0] + step[0]) if usual else found.coef[0]

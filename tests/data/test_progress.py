@@ -10,7 +10,7 @@ from glminfer.data.progress import progress
 
 @pytest.fixture
 def watched(monkeypatch):
-    monkeypatch.setattr(module, "_watched", lambda: True)
+    monkeypatch.setattr(module, "watched", lambda: True)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_long_work_shows_what_is_counted(watched, long, capsys):
 
 
 def test_nothing_is_shown_to_nobody(long, monkeypatch, capsys):
-    monkeypatch.setattr(module, "_watched", lambda: False)
+    monkeypatch.setattr(module, "watched", lambda: False)
     assert list(progress(range(3), 3, "letters")) == [0, 1, 2]
     assert capsys.readouterr().err == ""
 

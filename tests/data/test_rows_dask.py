@@ -17,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glminfer as gi
+from glminfer.data import frames
 from glminfer.data.evaluation import Value
+from glminfer.numerics import kernels
 
 dask = pytest.importorskip("dask")
 dd = pytest.importorskip("dask.dataframe")
@@ -153,6 +155,32 @@ def test_predictions(tmp_path: Any) -> None:
     fit = gi.logit("choice ~ x + g", frame)
     written = fit.predict(data, interval="confidence", to=tmp_path / "out.parquet")
     pd.testing.assert_frame_equal(written.to_pandas(), fit.predict(frame, interval="confidence"))
+
+
+@pytest.mark.parametrize("hold", ["threads", "processes"], indirect=True)
+def test_a_bar_counts_rows(hold: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = rows(2)
+    fit = gi.logit("y ~ x", hold(frame, [50, 50, 170]))
+    expected = fit.rows.sum(kernels.column_products), fit.rows.map(kernels.eta, np.ones((1, 2)))
+    monkeypatch.setattr("glminfer.data.rows_dask.watched", lambda: True)
+    monkeypatch.setattr("glminfer.data.progress.watched", lambda: True)
+    monkeypatch.setattr("glminfer.data.progress._LONG", -1.0)
+    capsys.readouterr()
+    np.testing.assert_array_equal(fit.rows.sum(kernels.column_products), expected[0])
+    shown = capsys.readouterr().err
+    assert f"/{fit.nobs}" in shown
+    assert "rows/s" in shown
+    np.testing.assert_array_equal(fit.rows.map(kernels.eta, np.ones((1, 2))), expected[1])
+
+
+def test_names_of_a_dask_frame_are_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of narwhals, which warns that it will no longer know them."""
+    frame = partitioned(rows(2), [100])
+    monkeypatch.setattr("glminfer.data.frames._narwhals", lambda _: pytest.fail("asked of narwhals"))
+    assert frames.names(frame) == tuple(rows(2).columns)
+    assert frames.length(frame) == 240
+    np.testing.assert_array_equal(frames.take(frame, ["z"]).data["z"], rows(2).z)
+    assert list(frames.to_pandas(frame)) == list(rows(2))
 
 
 def test_a_cluster_of_two_processes_one_of_which_is_killed(client: Any) -> None:

@@ -96,6 +96,17 @@ def test_separation_of_many_rows_is_found() -> None:
     assert fit.status.name == "SEPARATED"
 
 
+def test_a_subsample_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows on a cluster may be a thousand times as many as fit in the memory of the process that asks."""
+    data = frame(10)
+    expected = gi.logit(formula(), data).tidy()
+    monkeypatch.setattr(approach, "_MOST", 1000 * (P + 1))
+    few = approach.subsample(gi.logit(formula(), data).rows)
+    assert few is not None
+    assert few.n == 1000
+    pd.testing.assert_frame_equal(gi.logit(formula(), data).tidy(), expected, rtol=1e-11)
+
+
 # certificates --------------------------------------------------------------------------------------------------------
 
 
