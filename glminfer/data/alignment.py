@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from glminfer.errors import DataError, counted
 
@@ -41,32 +42,38 @@ _WAY_OUT = "Give one value for each row of the data as passed, or put the values
 
 
 def _by_label(series: pd.Series, index: pd.Index, what: str) -> Any:
-    if series.index is index or series.index.equals(index):
-        return series
-    _check_labels(series, index, what)
-    places = series.index.get_indexer(index)
+    places = by_label(series.index, index, what, "Series")
+    return series if places is None else series.iloc[places]
+
+
+def by_label(given: pd.Index, index: pd.Index, what: str, kind: str) -> NDArray[np.intp] | None:
+    """Where the rows of the data are among labels that were given; None when they are the same."""
+    if given is index or given.equals(index):
+        return None
+    _check_labels(given, index, what)
+    places = given.get_indexer(index)
     absent = places < 0
     if absent.any():
         label = _plain(index[int(np.argmax(absent))])
         raise DataError(
-            f"{what}= is a Series of {counted(len(series), 'value')} whose index lacks "
+            f"{what}= is a {kind} of {counted(len(given), 'value' if kind == 'Series' else 'row')} whose index lacks "
             f"{counted(int(absent.sum()), 'row')} of the data ({counted(len(index), 'row')}), such as {label!r}. "
-            f"A Series goes by its index; for values in row order give an array, {what}.to_numpy()."
+            f"A {kind} goes by its index; for values in row order give an array, {what}.to_numpy()."
         )
-    return series.iloc[places]
+    return np.asarray(places, dtype=np.intp)
 
 
-def _check_labels(series: pd.Series, index: pd.Index, what: str) -> None:
-    for owner, labels in ((f"{what}=", series.index), ("the data", index)):
+def _check_labels(given: pd.Index, index: pd.Index, what: str) -> None:
+    for owner, labels in ((f"{what}=", given), ("the data", index)):
         if not labels.is_unique:
             label = _plain(labels[int(np.argmax(labels.duplicated()))])
             raise DataError(
                 f"The index of {owner} has labels that occur more than once, such as {label!r}, so the {what} "
                 "cannot be aligned with the rows. Put them into a column, or call reset_index(drop=True) on both."
             )
-    if _is_numbering(series.index) and _is_numbering(index) and len(series) != len(index):
+    if _is_numbering(given) and _is_numbering(index) and len(given) != len(index):
         raise DataError(
-            f"{what}= has {counted(len(series), 'value')} and the data have {counted(len(index), 'row')}. {_WAY_OUT}"
+            f"{what}= has {counted(len(given), 'value')} and the data have {counted(len(index), 'row')}. {_WAY_OUT}"
         )
 
 

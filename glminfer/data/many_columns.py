@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data import frames
-from glminfer.data.alignment import in_frame_order
+from glminfer.data.alignment import by_label
 from glminfer.data.columns import Column
 from glminfer.errors import DataError, InputError, counted
 
@@ -65,6 +65,8 @@ def many_columns(given: Any, data: Any, what: str, names: Sequence[str] | None =
         raise InputError(f"{what}={given!r} is one name; give a list of columns, {what}=[{given!r}].")
     if isinstance(given, np.ndarray) and given.dtype.names is None:
         return _of_array(given, data, what, names)
+    if type(given).__name__ == "Series":
+        raise InputError(f"{what}= is one column, a Series; give a frame or a list of names, {what}=series.to_frame().")
     if names is not None:
         raise InputError(f"names= belongs to an array of {what}; here the columns have names already.")
     if isinstance(given, Sequence) and not hasattr(given, "columns"):
@@ -117,9 +119,8 @@ def _places(given: Any, data: Any, what: str) -> NDArray[np.intp] | None:
     """Where each row of the data is among the rows given: by index labels for pandas, else by position."""
     n, found = frames.length(data), frames.length(given)
     if isinstance(given, pd.DataFrame):
-        rows = pd.Series(np.arange(found), index=given.index)
-        places = np.asarray(in_frame_order(rows, frames.index(data), n, what))
-        return None if np.array_equal(places, np.arange(n)) else places.astype(np.intp)
+        index = frames.index(data)
+        return by_label(given.index, pd.RangeIndex(n) if index is None else index, what, "DataFrame")
     if found != n:
         raise DataError(f"{what}= has {counted(found, 'row')} and the data have {counted(n, 'row')}.")
     return None

@@ -113,7 +113,7 @@ def starts(block: Block, begun: Beginning, target: Array, tally: Array) -> tuple
         total = total - block.X.T @ (begun.weights - block.weights)
     pull = (target[:r] - mean * total) / (mean * (1 - mean))
     step = begun.inverse @ pull
-    spread = (pull * step).sum(axis=0) / tally[0]  # variance of the linear predictor that the step makes
+    spread = (pull * step).sum(axis=0) / np.maximum(tally[0], 1e-300)  # variance of the linear predictor
     start[:r] = (start[:r] + step) / np.sqrt(1 - np.clip(np.pi / 8 * spread, 0.0, 0.5))  # (112)
     return start, True
 
@@ -243,7 +243,7 @@ def _estimates(stock: Stock, whole: Chunk) -> Estimates:
     values[~whole.regular] = np.nan
     status = np.full(m, str(Status.CONVERGED), dtype=object)
     status[whole.one_class] = str(Status.CONSTANT)
-    lost = np.where(whole.regular, 0.0, np.nan)
+    lost, constant = np.where(whole.regular, 0.0, np.nan), np.flatnonzero(whole.one_class).tolist()
     return Estimates(
         working=whole.coef.T + lost[:, None],
         covariance=np.ascontiguousarray(whole.covariance.T),
@@ -257,11 +257,17 @@ def _estimates(stock: Stock, whole: Chunk) -> Estimates:
         n_iter=np.where(whole.regular, whole.n_iter, 0),
         n_missing=_missing(stock),
         status=status,
-        words={int(k): (str(Status.CONSTANT),) * values.shape[1] for k in np.flatnonzero(whole.one_class)},
-        notes={},
+        words=dict.fromkeys(constant, (str(Status.CONSTANT),) * values.shape[1]),
+        notes={k: _of_constant(int(whole.nobs[k])) for k in constant},
         separated={},
         firth=np.zeros(m, dtype=bool),
     )
+
+
+def _of_constant(n: int) -> str:
+    if not n:
+        return "No row has all values that this model needs, so there is nothing to fit."
+    return f"The outcome is the same in all {n:,} rows used." if n > 1 else "There is one row."
 
 
 def _missing(stock: Stock) -> NDArray[np.intp]:
@@ -286,6 +292,9 @@ def with_singles(stock: Stock, found: Estimates, which: Models, refit: Callable[
     texts: dict[str, Any] = {name: dict(getattr(found, name)) for name in ("words", "notes", "separated")}
     for k, fit in zip(which.tolist(), fits, strict=True):
         if isinstance(fit, InputError):
+            for name in ("working", "covariance", "values", "loglik"):
+                arrays[name][k] = np.nan
+            arrays["rank"][k], arrays["n_iter"][k] = 0, 0
             arrays["status"][k], texts["notes"][k] = str(Status.REFUSED), str(fit)
             texts["words"][k] = (str(Status.REFUSED),) * arrays["values"].shape[1]
         else:

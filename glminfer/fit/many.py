@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ from glminfer.data.formula import expand, names_in, parse, written
 from glminfer.data.lexing import tokens
 from glminfer.data.many_columns import ManyColumns, many_columns, with_column, with_columns
 from glminfer.data.outcomes import Outcomes, coded
-from glminfer.errors import FormulaError, InputError
+from glminfer.errors import DataError, FormulaError, InputError
 from glminfer.fit.panels import Candidates, FitsRecord
 from glminfer.fit.shelves import Shelf, record
-from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, WholeFormula
+from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, Refused, WholeFormula
 
 
 def fit_many(
@@ -67,7 +68,7 @@ def fit_each(
         text = _expanded(text, data, given.names)
         matrix = _matrix(given) if _is_bare(text) else None
         if matrix is None:
-            shelves = [_one_by_one(text, data, given, k, options) for k in range(len(given.names))]
+            shelves = _each_learned(text, data, given, options)
         else:
             shelves = [_candidate_shelf(text, data, given, matrix, options)]
     return record("covariate", text, shelves, _with_scope(call, shelves[0].sample))
@@ -139,6 +140,25 @@ def _refuse_known(names: Sequence[str], sample: Sample) -> None:
         raise FormulaError(f"{both[0]!r} is a candidate, and the formula has it already. Leave it out of covariates=.")
 
 
+def _each_learned(text: str, data: Any, given: ManyColumns, options: Mapping[str, Any]) -> list[Shelf]:
+    """A shelf for each candidate; one whose values make no columns is refused by itself, unless all are."""
+    found = [_shelf_or_error(text, data, given, k, options) for k in range(len(given.names))]
+    good = [shelf for shelf in found if isinstance(shelf, Shelf)]
+    if not good:
+        raise next(error for error in found if isinstance(error, DataError))
+    return [
+        one if isinstance(one, Shelf) else replace(good[0], names=(name,), recipe=Refused(str(one)))
+        for name, one in zip(given.names, found, strict=True)
+    ]
+
+
+def _shelf_or_error(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf | DataError:
+    try:
+        return _one_by_one(text, data, given, k, options)
+    except DataError as error:
+        return error
+
+
 def _one_by_one(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf:
     """A candidate inside a function, or one of labels: its columns are learned for itself."""
     name, column = given.names[k], given.column(k)
@@ -170,7 +190,7 @@ def _sets(covariates: Any) -> Mapping[str, Any] | None:
 
 def _is_several(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return bool(value) and all(isinstance(item, str) for item in value)
+        return all(isinstance(item, str) for item in value)
     return hasattr(value, "columns") or np.ndim(value) == 2
 
 

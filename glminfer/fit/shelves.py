@@ -20,7 +20,7 @@ from glminfer.fit.batch import estimated, with_singles
 from glminfer.fit.narrative import alias_texts
 from glminfer.fit.panels import Candidates, Estimates, FitsRecord, Panel, Recipe, Stock
 from glminfer.fit.records import FitRecord
-from glminfer.fit.singles import HOLE, summary_fit
+from glminfer.fit.singles import HOLE, Refused, summary_fit
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -128,7 +128,7 @@ def _fitted(stock: Stock, names: tuple[str, ...], call: Mapping[str, Any]) -> Es
     def reduced(k: int, moves: Array | None = None) -> FitRecord:
         return summary_fit(stock, names[k], k, call, penalty if isinstance(penalty, Firth) else Firth(), moves)
 
-    alone = isinstance(penalty, Firth)
+    alone = isinstance(penalty, Firth) or isinstance(stock.recipe, Refused)
     found = estimated(stock, reduced if alone else plain, control, alone)
     if penalty != IF_SEPARATED:
         return found

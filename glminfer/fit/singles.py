@@ -15,7 +15,7 @@ from glminfer.data.formula import parse, written
 from glminfer.data.many_columns import ManyColumns, with_column
 from glminfer.data.response import learn_response
 from glminfer.data.rows import memory_rows
-from glminfer.errors import counted
+from glminfer.errors import DataError, counted
 from glminfer.fit.panels import FitsRecord, Panel, Stock
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import Method, fit_single
@@ -147,6 +147,21 @@ def _filled(column: Any) -> Any:
         return column
     values = column.values if isinstance(column, frames.Masked) else column
     return np.where(frames.missing(column), 0, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A model whose columns cannot be made, and why."""
+
+    reason: str
+
+    def rows(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Sample:  # noqa: ARG002
+        """Nothing but the reason."""
+        raise DataError(self.reason)
+
+    def single(self, stock: Stock, name: str, k: int, call: Mapping[str, Any]) -> Single:  # noqa: ARG002
+        """Nothing but the reason."""
+        raise DataError(self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ import pandas as pd
 from glminfer.data.progress import progress
 from glminfer.errors import InputError, checked_keywords, nearest, one_of
 from glminfer.fit.panels import FitsRecord, Panel
-from glminfer.fit.singles import refitted
+from glminfer.fit.singles import HOLE, refitted
 from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import METHODS, check_likelihood_based, checked_dof, checked_level
 from glminfer.inference.limits import limits
 from glminfer.inference.many_covariance import spreads, standard_errors
 from glminfer.inference.many_labels import first_columns, labels
-from glminfer.inference.many_tests import comparable
+from glminfer.inference.many_tests import columns_of, comparable, of_candidate
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.threads import one_by_one
 
@@ -87,6 +87,8 @@ def _positions(panel: Panel, terms: str | Sequence[str] | None) -> list[int]:
             found += panel.terms[name]
         elif name in panel.columns:
             found.append(panel.columns.index(name))
+        elif name == HOLE and of_candidate(panel):
+            found += columns_of(panel, of_candidate(panel))
         else:
             known = [*panel.terms, *panel.columns]
             raise InputError(

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.progress import progress
-from glminfer.errors import Status, checked_keywords, one_of
+from glminfer.errors import InputError, Status, checked_keywords, one_of
 from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.nested import nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
@@ -46,13 +46,24 @@ def chosen(panel: Panel, terms: str | Sequence[str] | None) -> list[str]:
     """Terms by the names of a panel; by default what a candidate adds, or everything but the intercept."""
     names = [name for name in panel.terms if name != "Intercept"]
     if terms is None:
-        with_hole = [name for name in names if HOLE in name]
-        return [HOLE] if HOLE in panel.terms and not panel.stock.candidates else with_hole or names
+        return of_candidate(panel) or names
+    if terms in (HOLE, [HOLE]) and HOLE not in panel.terms and of_candidate(panel):
+        return of_candidate(panel)
     wanted = [terms] if isinstance(terms, str) and terms in panel.terms else terms
     if not isinstance(wanted, str) and all(name in panel.terms for name in wanted) and len(wanted):
         return list(dict.fromkeys(wanted))
     texts = wanted.replace(HOLE, PLACE) if isinstance(wanted, str) else [name.replace(HOLE, PLACE) for name in wanted]
-    return [name.replace(PLACE, HOLE) for name in term_names.chosen_in(panel.stock.sample.design, texts)]
+    try:
+        return [name.replace(PLACE, HOLE) for name in term_names.chosen_in(panel.stock.sample.design, texts)]
+    except InputError as error:
+        raise type(error)(str(error).replace(PLACE, HOLE)) from None
+
+
+def of_candidate(panel: Panel) -> list[str]:
+    """The terms that a candidate, or a group of them, adds."""
+    if HOLE in panel.terms and not panel.stock.candidates:
+        return [HOLE]
+    return [name for name in panel.terms if HOLE in name]
 
 
 def columns_of(panel: Panel, terms: Sequence[str]) -> list[int]:

@@ -76,6 +76,17 @@ def test_one_row_per_model_with_its_status(fits, outcomes):
     assert len(fits.tidy()) == 300 * 5
 
 
+def test_notes_say_why_there_is_nothing_to_fit(data, outcomes):
+    fits = gi.logit_many(RHS, data, outcomes=outcomes[["y0", "y3"]].assign(none=np.nan))
+    assert fits.status.tolist() == ["converged", "constant outcome", "constant outcome"]
+    assert fits.glance().note.tolist() == [
+        "",
+        "The outcome is the same in all 300 rows used.",
+        "No row has all values that this model needs, so there is nothing to fit.",
+    ]
+    assert fits.glance().nobs.tolist() == [300, 300, 0]
+
+
 def test_models_equal_single_fits(fits, data, outcomes):
     for name in ["y0", "y5", "y7", "y9", "y11", "y250"]:
         frame = data.assign(**{name: outcomes[name]})

@@ -284,3 +284,37 @@ def test_what_cannot_be_read_is_refused(data, candidates):
         gi.logit_each("y ~ a", data, covariates=["b", "c"])
     with pytest.raises(gi.InputError, match="some entries are one column and others are several"):
         gi.logit_each("y ~ a", data, covariates={"x": ["b"], "z": data.b})
+
+
+def test_a_candidate_that_makes_no_columns_is_a_row_with_a_reason(data, candidates):
+    part = candidates[["n0", "n1"]].assign(few=(candidates.n0 > 1).astype(int))
+    fits = gi.logit_each("y ~ a + poly({x}, 2)", data, covariates=part)
+    assert fits.status.tolist() == ["converged", "converged", "refused"]
+    reason = "poly(): degree=2 needs 3 distinct values, and the column has 2 (0 and 1)."
+    assert fits.glance().note[2].startswith(reason)
+    rows = fits.tidy().query("covariate == 'few'")
+    assert rows.term.tolist() == ["Intercept", "a", "poly(few, 2)[0]", "poly(few, 2)[1]"]
+    assert rows.estimate.isna().all()
+    assert fits.lr_test().df.tolist() == [2, 2, 0]
+    with pytest.raises(gi.DataError, match="degree=2 needs 3 distinct values"):
+        fits["few"]
+    with pytest.raises(gi.DataError, match="degree=2 needs 3 distinct values"):  # nothing left to fit
+        gi.logit_each("y ~ a + poly({x}, 2)", data, covariates=part[["few"]])
+
+
+def test_the_candidate_of_a_function_is_called_by_its_place(data, candidates):
+    fits = gi.logit_each("y ~ a + poly({x}, 2)", data, covariates=candidates[["n0", "n1"]])
+    assert fits.lr_test("{x}").equals(fits.lr_test())
+    assert fits.confint("{x}").term.tolist()[:2] == ["poly(n0, 2)[0]", "poly(n0, 2)[1]"]
+    with pytest.raises(gi.InputError, match=r"Did you mean 'poly\(\{x\}, 2\)'"):
+        fits.lr_test("poly({x})")
+
+
+def test_columns_that_are_none_are_told_what_to_do(data, candidates):
+    with pytest.raises(gi.InputError, match=r"covariates= is one column, a Series; .*covariates=series.to_frame\(\)"):
+        gi.logit_each("y ~ a", data, covariates=candidates.n0)
+    with pytest.raises(gi.InputError, match=r"covariates\['v'\]= has no columns"):
+        gi.logit_each("y ~ a", data, covariates={"v": [], "w": ["n0"]})
+    shifted = candidates.set_axis(candidates.index + 7)
+    with pytest.raises(gi.DataError, match="covariates= is a DataFrame of 320 rows whose index lacks 7 rows"):
+        gi.logit_each("y ~ a", data, covariates=shifted)
