@@ -183,6 +183,15 @@ def test_names_of_a_dask_frame_are_asked_of_it(monkeypatch: pytest.MonkeyPatch) 
     assert list(frames.to_pandas(frame)) == list(rows(2))
 
 
+def test_an_existing_cluster_by_its_address(client: Any) -> None:
+    distributed = pytest.importorskip("distributed")
+    frame = rows(6)
+    with dask.config.set(scheduler=None), distributed.Client(client.scheduler.address):
+        found = gi.logit("y ~ x + g", partitioned(frame, [100]))
+        assert distributed.futures_of(found.rows.blocks)
+        agree(found, gi.logit("y ~ x + g", frame))
+
+
 def test_a_cluster_of_two_processes_one_of_which_is_killed(client: Any) -> None:
     frame = rows(5)
 
