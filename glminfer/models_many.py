@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, checked_keywords
+from glminfer.errors import InputError, checked_keywords, counted, nearest
 from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around
 from glminfer.fit.many import fit_each, fit_many
@@ -241,6 +241,16 @@ class Fits(FitsRecord):
         if len(columns) == 1:
             return pd.Index(*columns.values(), name=next(iter(columns)))
         return pd.MultiIndex.from_arrays(list(columns.values()), names=list(columns))
+
+    def __getattr__(self, name: str) -> Any:
+        """An error that says where to find it; not there yet while a pickle is read."""
+        if name.startswith("_") or "panels" not in vars(self):
+            raise AttributeError(name)
+        offered = sorted(verb for verb in vars(Fits) if not verb.startswith("_"))
+        raise AttributeError(
+            f"{counted(len(self), 'model')} together have no {name!r}.{nearest(name, offered)} What belongs to one "
+            f"fit is asked of it, such as fits[{self.names[0]!r}]; all together have: {', '.join(offered)}."
+        )
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.names)

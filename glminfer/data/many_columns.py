@@ -72,6 +72,7 @@ def many_columns(given: Any, data: Any, what: str, names: Sequence[str] | None =
     if isinstance(given, Sequence) and not hasattr(given, "columns"):
         return _of_names(given, data, what)
     found = _unique(frames.names(given), what)
+    given = given.copy(deep=False) if isinstance(given, pd.DataFrame) else given
     return ManyColumns(found, given, _places(given, data, what), _numbers(given))
 
 
@@ -102,7 +103,7 @@ def _of_array(given: NDArray[Any], data: Any, what: str, names: Sequence[str] | 
     if len(chosen) != given.shape[1]:
         raise InputError(f"names= has {counted(len(chosen), 'name')} for {counted(given.shape[1], 'column')}.")
     found = _unique(chosen, what)
-    return ManyColumns(found, None, None, given)
+    return ManyColumns(found, None, None, given.copy())  # what becomes of the array later is not what was fitted
 
 
 def _unique(given: Iterable[Any], what: str) -> tuple[str, ...]:

@@ -125,8 +125,9 @@ def _candidate_shelf(
     _refuse_known(given.names, sample)
     design = sample.design
     own = [j for term in design.formula.terms if PLACE in term.factors for j in _positions(design.terms[term.name])]
-    values, factors = matrix.take(sample.used, axis=0), np.ascontiguousarray(sample.X[:, own])
-    candidates = Candidates(values, factors, np.array(own, dtype=np.intp))
+    ours = given.frame is None and len(sample.used) == len(matrix)  # an array that was copied already
+    values = matrix if ours else matrix.take(sample.used, axis=0)
+    candidates = Candidates(values, np.ascontiguousarray(sample.X[:, own]), np.array(own, dtype=np.intp))
     return Shelf(given.names, sample, None, candidates, OwnCovariate(text, given), tuple(own), PLACE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,11 +30,12 @@ class Table(pd.DataFrame):
         return pd.DataFrame
 
     def __repr__(self) -> str:
-        return "\n".join([*getattr(self, "heading", ()), _shown(self).to_string(index=False, line_width=_WIDTH)])
+        text = _shown(self).to_string(index=False, line_width=_WIDTH, **_fitting(self))
+        return "\n".join([*getattr(self, "heading", ()), text])
 
     def _repr_html_(self) -> str:
         heading = "<br>".join(escape(line) for line in getattr(self, "heading", ()))
-        return f"<div><p>{heading}</p>{_shown(self).to_html(index=False, border=0)}</div>"
+        return f"<div><p>{heading}</p>{_shown(self).to_html(index=False, border=0, **_fitting(self))}</div>"
 
 
 def headed(table: pd.DataFrame, heading: Sequence[str], distribution: Array | None = None) -> Table:
@@ -42,6 +44,13 @@ def headed(table: pd.DataFrame, heading: Sequence[str], distribution: Array | No
     object.__setattr__(out, "heading", tuple(heading))
     object.__setattr__(out, "distribution", distribution)
     return out
+
+
+def _fitting(table: pd.DataFrame) -> dict[str, Any]:
+    """As many rows as pandas shows of a frame: all of a short one, the first and the last of a long one."""
+    most = pd.get_option("display.max_rows")
+    long = most is not None and len(table) > most
+    return {"max_rows": pd.get_option("display.min_rows") if long else None}
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

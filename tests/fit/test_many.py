@@ -1,5 +1,7 @@
 """Many models from one call: the same numbers as single fits, a status for each that fails, and no bad influence."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -286,6 +288,28 @@ def test_keys(fits):
         fits["y_12"]
     assert "y12" in fits
     assert list(fits)[:2] == ["y0", "y1"]
+
+
+def test_what_belongs_to_a_single_fit_is_told_where_to_ask(fits):
+    with pytest.raises(AttributeError, match=r"300 models together have no 'predict'.*fits\['y0'\]; all together have"):
+        fits.predict()
+    with pytest.raises(AttributeError, match="Did you mean 'tidy'"):
+        fits.tydy()
+    with pytest.raises(AttributeError, match="belongs to one fit"):
+        gi.wild_bootstrap_test(fits, "x", cluster="s")
+    assert not hasattr(fits, "_repr_png_")
+    assert pickle.loads(pickle.dumps(fits)).names == fits.names
+
+
+def test_what_becomes_of_the_arrays_given_changes_nothing(data, outcomes):
+    Y, X = (part.copy() for part in (outcomes[["y0", "y1"]].to_numpy(), outcomes[["y2", "y4"]].to_numpy()))
+    frame = outcomes[["y0", "y1"]].copy()
+    many = [gi.logit_many("x", data, outcomes=given) for given in (Y, frame)]
+    each = gi.logit_each("y0 ~ x", data.assign(y0=outcomes.y0), covariates=X)
+    Y[:], X[:], frame.loc[:] = 0.0, 0.0, 0.0
+    for fits in (*many, each):
+        key = fits.names[1]
+        assert np.allclose(fits[key].coef, fits.coef.loc[key], rtol=1e-9)
 
 
 def test_what_is_printed(fits):
