@@ -194,6 +194,8 @@ def plot_by_area(
     >>> areas = {name: "VISp" if name < "n015" else "MOs" for name in fits}
     >>> axes = gi.plot_by_area(fits, areas, "contrast_right")  # doctest: +SKIP
     """
+    if not hasattr(areas, "keys"):
+        raise InputError("areas= is a Series or dict from models to their areas; it comes before the term.")
     table, name = _rows(tests, term, ("estimate", "p_adjusted"))
     area = table.iloc[:, _place(table)].map(dict(areas))
     if area.isna().all():

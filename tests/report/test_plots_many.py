@@ -139,6 +139,8 @@ def test_areas_of_other_models_are_refused(fits):
         fits.plot_by_area({"m1": "VISp"}, "contrast_right")
     with pytest.raises(gi.InputError, match="no area has 50 estimates"):
         fits.plot_by_area(dict.fromkeys(fits, "VISp"), "contrast_right", at_least=50)
+    with pytest.raises(gi.InputError, match="it comes before the term"):
+        fits.plot_by_area("contrast_right", dict.fromkeys(fits, "VISp"))
 
 
 def test_axes_given_are_used(fits):
