@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from glminfer.data.rows import MemoryRows, in_memory
@@ -138,7 +139,18 @@ def span(where: Stage, columns: NDArray[np.intp] | Sequence[int]) -> Array:
     found = _coordinates(where.space, np.asarray(columns, dtype=np.intp))
     if found is not None:
         return cast(Array, found)
-    return independent(where, where.space.coordinates()[:, list(columns)])
+    return _some_of(where, where.space.coordinates()[:, list(columns)])
+
+
+def _some_of(where: Stage, directions: Array) -> Array:
+    """As many of some directions (r, k) as are independent: not mixed, so that zeros of the columns stay zeros."""
+    if not directions.shape[1]:
+        return np.zeros((len(where.scale), 0))
+    weighted = directions * where.scale[:, None]
+    size = np.linalg.norm(weighted, axis=0)
+    left, order = scipy.linalg.qr(weighted / np.where(size > 0, size, 1.0), mode="r", pivoting=True)
+    length = np.abs(np.diagonal(left))
+    return np.asarray(directions[:, np.sort(order[: int((length > 1e-8 * length.max(initial=0.0)).sum())])])
 
 
 def in_full(where: Stage) -> Stage:
@@ -299,7 +311,7 @@ def alone(where: Stage, B: Array, point: Array, near: Array) -> Nested:
         held = in_basis(held, coordinate_basis(B.r, B.kept))
     else:
         B = np.asarray(B)
-        held = held.with_columns(kernels.combined, B)
+        held = held.with_columns(kernels.combined_clearly, B)
     usable = bool(np.isfinite(near).all()) and np.abs(near).max(initial=0.0) < 1e3
     nearest = _nearest(B, near - point) if usable else None
     start = flat_start(held, where.family) if nearest is None else nearest

@@ -23,6 +23,7 @@ from glminfer.numerics.mixed import Mixed
 Mask = NDArray[np.bool_]
 _ZERO = 1e-7  # of a row scaled to largest entry 1: the accuracy of the linear programme
 _HALF = 0.5  # a Newton step moves separated rows by one or more, and the others less and less
+_SUM = 1e-7  # residual of a sum of inequalities that is rounding
 _DIRECT = 4000  # rows up to which one linear programme takes them all
 
 
@@ -87,13 +88,23 @@ def _direction(cone: Array, functional: Array) -> float:
     """±1 when the functional has one sign on the cone: it, or minus it, is a non-negative sum of inequalities."""
     if len(functional) == 1:
         return float(np.sign(functional[0]) * np.sign(cone[:, 0].sum()))
-    from scipy.optimize import nnls
-
     unit = functional / np.linalg.norm(functional)
     for sign in (1.0, -1.0):
-        if nnls(cone.T, sign * unit)[1] < 1e-7:
+        if _is_sum(cone, sign * unit):
             return sign
     return float("nan")
+
+
+def _is_sum(cone: Array, target: Array) -> bool:
+    """Whether a functional is a non-negative sum of the inequalities, so that it is not negative on the cone."""
+    from scipy.optimize import linprog, nnls
+
+    weights, told = nnls(cone.T, target)
+    left = float(np.linalg.norm(cone.T @ weights - target))
+    if abs(left - told) > _SUM:  # scipy's nnls may stop early and report a residual of zero
+        least = linprog(target, A_ub=-cone, b_ub=np.zeros(len(cone)), bounds=(-1.0, 1.0)).fun
+        return least is not None and bool(least > -_SUM)
+    return left < _SUM
 
 
 def find(Z: Array, y: Array, suspicion: Array) -> tuple[Mask, Recession] | None:

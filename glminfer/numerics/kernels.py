@@ -16,6 +16,7 @@ from glminfer.numerics.mixed import Mixed
 
 Models = NDArray[np.intp] | None
 Product = Callable[[Array, Array], Array]
+_ROUNDING = 16 * np.finfo(float).eps
 
 
 def _of_models(block: Block, models: Models) -> tuple[Array, Array, Array]:
@@ -169,6 +170,13 @@ def sizes(block: Block) -> Array:
 def combined(block: Block, A: Array) -> Array:
     """Combinations X A of the columns, (n, q)."""
     return np.asarray(block.X @ A)
+
+
+@same_for_alike
+def combined_clearly(block: Block, A: Array) -> Array:
+    """The same, zero where nothing but rounding is left: columns of zeros but for rounding would look independent."""
+    values = block.X @ A
+    return np.where(np.abs(values) > _ROUNDING * (np.abs(block.X) @ np.abs(A)), values, 0.0)
 
 
 @takes_codes

@@ -21,7 +21,7 @@ from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.bordered import Bordered, Eliminated
 from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.objectives import Summable
-from glminfer.numerics.rank_coded import coded_basis
+from glminfer.numerics.rank_coded import coded_basis, without_rounding
 from glminfer.numerics.selection import Selection, places_only
 
 _EPS = np.finfo(float).eps
@@ -221,7 +221,7 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
             continue
         t, left = _project(view, products, T, unit, norms)
         if left <= max(ALIASED * _centred_norm(products, constant, j), _rounding(t, raw_norms)):
-            relations[j] = unit - t
+            relations[j] = without_rounding(unit - t, raw_norms)
             continue
         T = np.column_stack([T, t])
         kept.append(j)

@@ -22,6 +22,7 @@ _EPS = np.finfo(float).eps
 _ALIASED = 1e-11  # residual norm of an aliased column, relative to its centred norm
 _CLEAR = 1e-6  # a squared relative residual above this is safe to compute with as it is
 _PART = 1e-8  # share of a column in a relation, relative to the largest, that is more than rounding
+_NOTHING = 1e-13  # the same, that is rounding
 _ROUNDS = 6
 
 
@@ -72,6 +73,12 @@ def _centred(products: Bordered, constant: Array | None) -> Array:
 
 
 def _out(search: _Search, j: int, relation: Array) -> None:
+    """Leave a column out; what was made of it is made of the columns that make it."""
+    for made in (search.relations, search.residuals):
+        for k, combination in made.items():
+            if combination[j]:
+                made[k] = combination + combination[j] * relation
+                made[k][j] = 0.0
     search.relations[j] = relation
     search.kept = search.kept[search.kept != j]
 
@@ -163,7 +170,13 @@ def _decide(search: _Search, j: int, clear: Places) -> None:
     last = int(np.flatnonzero(size > _PART * size.max())[-1])
     relation = -t / t[last]
     relation[last] = 0.0
-    _out(search, last, relation)
+    _out(search, last, without_rounding(relation, search.norms))
+
+
+def without_rounding(relation: Array, norms: Array) -> Array:
+    """A relation without the columns that rounding put into it, which would keep zeros from being zeros."""
+    size = np.abs(relation) * norms
+    return np.asarray(np.where(size > _NOTHING * size.max(initial=0.0), relation, 0.0))
 
 
 def _projected(search: _Search, j: int, clear: Places, factored: Eliminated) -> tuple[Array, float]:

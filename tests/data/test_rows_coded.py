@@ -91,6 +91,12 @@ def test_the_same_fit(name: str) -> None:
     same(tables(codes), tables(dummies), rtol=1e-10)
 
 
+def test_a_nearly_dependent_column_beside_an_aliased_one() -> None:
+    """The dense fit has lost some digits here."""
+    codes, dummies = both("y ~ start + age + session + side:x", trials())
+    same(tables(codes), tables(dummies), rtol=1e-7)
+
+
 @pytest.mark.parametrize("link", ["probit", "cloglog", "loglog", "cauchit"])
 def test_every_link(link: str) -> None:
     codes, dummies = both("y ~ session * x + side", trials(600), link)

@@ -345,3 +345,13 @@ def test_fit_of_many_rows_with_a_separated_level() -> None:
     assert fit.coef["g[T.sure]"] == np.inf
     np.testing.assert_allclose(fit.coef.iloc[:4], alone.coef, rtol=1e-8)
     assert fit.loglik == pytest.approx(alone.loglik, rel=1e-12)
+
+
+def test_a_residual_that_is_wrong_is_not_believed(monkeypatch):
+    """scipy's nnls may stop early and say that nothing is left."""
+    cone, inside, outside = np.eye(3), np.array([1.0, 2.0, 0.0]), np.array([1.0, -1.0, 0.0])
+    assert separation._is_sum(cone, inside)
+    assert not separation._is_sum(cone, outside)
+    monkeypatch.setattr("scipy.optimize.nnls", lambda A, b: (np.zeros(A.shape[1]), 0.0))
+    assert separation._is_sum(cone, inside)
+    assert not separation._is_sum(cone, outside)

@@ -326,3 +326,21 @@ def test_refusals(fit, frame):
         firth.add1("z", test="score")
     with pytest.raises(TypeError, match=r"drop1\(\) has no argument 'tests'. Did you mean 'test'\?"):
         fit.drop1(tests="LR")
+
+
+@pytest.mark.filterwarnings("ignore::glminfer.SeparationWarning")
+@pytest.mark.parametrize("seed", [3, 11, 23, 37, 59])
+def test_dropped_terms_of_a_separated_fit_with_aliased_columns(seed):
+    """A relation between columns must not turn their zeros into rounding, which would look like a column."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"x": rng.normal(size=90), "s": rng.integers(0, 10, 90), "b": rng.random(90) < 0.3})
+    frame["m"] = frame.s // 2
+    chance = 1 / (1 + np.exp(-(frame.x + rng.normal(size=10)[frame.s])))
+    frame["y"] = (rng.random(90) < chance).astype(int)
+    for control in (gi.Control(coded=False), gi.Control(coded=True)):
+        fit = gi.logit("y ~ C(m) + b:C(s) + x", frame, control=control)
+        assert fit.aliased
+        assert fit.recession is not None
+        dropped = fit.drop1().set_index("term").deviance
+        assert dropped["x"] == pytest.approx(gi.logit("y ~ C(m) + b:C(s)", frame).deviance, abs=1e-8)
+        assert dropped["C(m)"] == pytest.approx(gi.logit("y ~ b:C(s) + x", frame).deviance, abs=1e-8)
