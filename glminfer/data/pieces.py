@@ -56,6 +56,10 @@ class Pieces(Protocol):
     """Columns of a table in pieces whose levels are those of the whole table."""
 
     @property
+    def read_again(self) -> bool:
+        """Whether they are read whenever they are asked for."""
+
+    @property
     def stops(self) -> Sequence[int]:
         """Where each piece ends among all rows."""
 

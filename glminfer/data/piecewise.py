@@ -1,7 +1,7 @@
 """A design learned from a table in pieces: the sample `learn_columns` gives when all rows are in memory.
 
-The pieces are looked at twice (see `looks`). Only functions that look at other rows (splines, ``lag``, functions of the
-user) need columns whole, and then no others than their own.
+The pieces are looked at twice (see `looks`), or written while they are looked at (see `one_reading`). Only functions
+that look at other rows (splines, ``lag``, functions of the user) need columns whole, and then no others than their own.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from glminfer.data.factors import learn_factors, vanished
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated, one_pass, subset_mask
 from glminfer.data.looks import Floats, Look, Part, Question, fill, look
+from glminfer.data.one_reading import Once, read_once, spec_of
 from glminfer.data.pieces import Held, InPieces, Pieces
 from glminfer.data.reading import Reading, condition, given, read
-from glminfer.data.response import ResponseSpec, learn_response, refuse_one_class, response_spec
+from glminfer.data.response import learn_response, refuse_one_class
 from glminfer.data.rowwise import is_rowwise, is_stateful
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
@@ -156,7 +157,8 @@ class Whole:
 
 
 def _learned(table: Table, parts: list[Part], missing: str, event: Any, rows: Columns) -> Sample:
-    found: Look = reduce(add, table.pieces.map(look, parts, table.asked))
+    once = read_once(table, parts, event)
+    found: Look = reduce(add, table.pieces.map(look, parts, table.asked)) if once is None else once.look
     selection = _selection(table, found)
     selection.check(missing)
     before = selection.n
@@ -167,7 +169,7 @@ def _learned(table: Table, parts: list[Part], missing: str, event: Any, rows: Co
         found = replace(found, values=again.values, outcomes=again.outcomes, odd=again.odd)
     values = found.values | {text: one.digest for text, one in whole.items()}
     outcomes = found.outcomes | {text: one.outcome for text, one in whole.items()}
-    return _sample(table, parts, selection, replace(found, values=values, outcomes=outcomes), event, rows)
+    return _sample(table, parts, selection, replace(found, values=values, outcomes=outcomes), event, rows, once)
 
 
 def _selection(table: Table, found: Look) -> Selection:
@@ -237,17 +239,24 @@ def _kept(table: Table, parts: Sequence[Part], selection: Selection, whole: Mapp
 
 
 def _sample(
-    table: Table, parts: Sequence[Part], selection: Selection, found: Look, event: Any, rows: Columns
+    table: Table,
+    parts: Sequence[Part],
+    selection: Selection,
+    found: Look,
+    event: Any,
+    rows: Columns,
+    once: Once | None,
 ) -> Sample:
     reading, pieces = table.asked.reading, table.pieces
-    spec = _outcome(table, found, event)
+    spec = spec_of(reading, found, table.asked.given.trials is not None, event)
     prior_weights(found.odd.get("weights"), selection.n)
     refuse_infinite_values(found.odd.get("offset", np.empty(0)), "offset=")
     for e in reading.offsets:
         numeric_offset(e.text, found.values[e.text])
     learned = learn_factors(reading.formula, found.values)
     design = learned_design(reading, table.asked.given, spec, learned, found.values)
-    held = _held(table, parts, design, selection, event)
+    fits = once is not None and once.is_as(design)
+    held = once.held if once is not None and fits else _held(table, parts, design, selection, event)
     refuse_sizes(held.told.squares, held.told.largest, learned.names)
     if reading.response:
         name = reading.response[0].column or reading.response[0].text
@@ -266,15 +275,6 @@ def _sample(
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
     )
-
-
-def _outcome(table: Table, found: Look, event: Any) -> ResponseSpec:
-    reading = table.asked.reading
-    if not reading.response:
-        return ResponseSpec("", "binary", "")
-    outcome(reading.response, found.values)  # refuses what is infinite
-    distinct_values = outcome(reading.response, found.outcomes)
-    return response_spec(reading.formula.response, distinct_values, table.asked.given.trials is not None, event)
 
 
 def _held(table: Table, parts: Sequence[Part], design: Any, selection: Selection, event: Any) -> Held:

@@ -93,6 +93,11 @@ class DaskPieces:
     parts: Sequence[Any]
     stops: list[int]
 
+    @property
+    def read_again(self) -> bool:
+        """Never."""
+        return False
+
     def whole(self, names: Iterable[str]) -> Columns:
         """Some columns over all rows, brought here."""
         dask = _dask()

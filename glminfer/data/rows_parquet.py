@@ -129,6 +129,11 @@ class ParquetPieces:
     known: Levels
 
     @property
+    def read_again(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def stops(self) -> list[int]:
         """Where each piece ends among all rows."""
         ends: list[int] = np.cumsum([n for sizes in self.table.sizes for n in sizes], dtype=int).tolist()

@@ -25,7 +25,7 @@ import pytest
 from engines import parquet, rows
 
 import glminfer as gi
-from glminfer.data import stored
+from glminfer.data import rows_parquet, stored
 from glminfer.data.digests import distinct
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
 from glminfer.numerics import kernels
@@ -244,6 +244,36 @@ def test_stored_arrays(shape: tuple[int, ...]) -> None:
     for where in (slice(0, 2), slice(1, 5), slice(600, 10_000), slice(3, 3), slice(None)):
         np.testing.assert_array_equal(found.rows(where), array[where])
     assert not found.rows(slice(0, 2)).flags.writeable or not shape[0] or 0 in shape
+
+
+LATE = [
+    ("y ~ x + z", None, 1),  # numbers: nothing to wait for
+    ("choice ~ b * x", {"weights": "w", "offset": "o"}, 2),  # labels and their levels are read before
+    ("y ~ x + g", None, 2),
+    ("y ~ x + C(k)", None, 2),  # numbers as levels: later pieces may have others
+    ("y ~ x + C(late)", None, 2),
+    ("y ~ x + late_bool", None, 2),  # guessed, and refuted
+    ("y ~ center(x)", None, 3),  # learned from all rows, which are held whole
+]
+
+
+@pytest.mark.parametrize(("formula", "options", "most"), LATE, ids=[formula for formula, _, _ in LATE])
+def test_how_often_the_files_are_read(
+    formula: str, options: dict | None, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = rows(3).assign(late=lambda f: (f.index > 200) * 3, late_bool=lambda f: f.index % 240 > 200)
+    data, read = parquet(frame, (100,), 20), [0]
+    batches = rows_parquet.batches_of
+
+    def counted(path: str, types: dict, *others: Any) -> Any:
+        for table in batches(path, types, *others):
+            read[0] += len(table)
+            yield table
+
+    monkeypatch.setattr(rows_parquet, "batches_of", counted)
+    fit = gi.logit(formula, data, **(options or {}))
+    assert read[0] < (most + 0.5) * len(frame)  # a few rows more are read to guess from
+    pd.testing.assert_frame_equal(fit.tidy(), gi.logit(formula, frame, **(options or {})).tidy())
 
 
 def test_sums_of_outcomes_and_weights_do_not_read_the_columns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
