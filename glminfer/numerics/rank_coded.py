@@ -44,7 +44,7 @@ class _Search:
     centred: Array
     kept: Places
     relations: dict[int, Array]
-    residuals: dict[int, Array]
+    residuals: dict[int, tuple[Array, float]]
 
 
 def coded_basis(rows: Summable, products: Bordered, constant: Array | None) -> Found:
@@ -57,7 +57,7 @@ def coded_basis(rows: Summable, products: Bordered, constant: Array | None) -> F
         while (found := _doubtful(search)) is not None:
             _decide(search, *found)
     mixed = np.searchsorted(search.kept, sorted(search.residuals))
-    combinations = np.array([search.residuals[j] for j in sorted(search.residuals)]).reshape(-1, p).T
+    combinations = np.array([search.residuals[j][0] for j in sorted(search.residuals)]).reshape(-1, p).T
     return Found(Selection(p, search.kept, mixed, combinations), search.relations)
 
 
@@ -73,12 +73,12 @@ def _centred(products: Bordered, constant: Array | None) -> Array:
 
 
 def _out(search: _Search, j: int, relation: Array) -> None:
-    """Leave a column out; what was made of it is made of the columns that make it."""
-    for made in (search.relations, search.residuals):
-        for k, combination in made.items():
-            if combination[j]:
-                made[k] = combination + combination[j] * relation
-                made[k][j] = 0.0
+    """Leave a column out; relations with it are made of the columns that make it, residuals on it are found anew."""
+    for k, other in search.relations.items():
+        if other[j]:
+            search.relations[k] = other + other[j] * relation
+            search.relations[k][j] = 0.0
+    search.residuals.clear()
     search.relations[j] = relation
     search.kept = search.kept[search.kept != j]
 
@@ -164,7 +164,7 @@ def _decide(search: _Search, j: int, clear: Places) -> None:
     t, left = _projected(search, j, clear, factored)
     rounding = 2 * _EPS * float(np.abs(t) @ search.norms)
     if left > max(_ALIASED * search.centred[j], rounding):
-        search.residuals[j] = t
+        search.residuals[j] = t, left**2
         return
     size = np.abs(t) * search.norms
     last = int(np.flatnonzero(size > _PART * size.max())[-1])
@@ -180,14 +180,16 @@ def without_rounding(relation: Array, norms: Array) -> Array:
 
 
 def _projected(search: _Search, j: int, clear: Places, factored: Eliminated) -> tuple[Array, float]:
-    """(t, residual norm) with X t the residual of column j on the clear columns."""
+    """(t, residual norm) with X t the residual of column j on the clear columns and on the residuals before it."""
     t = np.eye(1, len(search.norms), j)[0]
-    cross, left = (search.products @ t)[clear], float(search.norms[j])
+    products, left = search.products @ t, float(search.norms[j])
     for _ in range(_ROUNDS):
-        t[clear] -= factored.solve(cross)
+        t[clear] -= factored.solve(products[clear])
+        for residual, squared in search.residuals.values():  # orthogonal to each other and to the clear columns
+            t -= residual * ((residual @ products) / squared)
         packed = search.rows.sum(kernels.combination, t)
-        cross, before, left = packed[:-1][clear], left, float(np.sqrt(packed[-1]))
-        scaled = np.linalg.norm(cross / search.norms[clear])
+        products, before, left = packed[:-1], left, float(np.sqrt(packed[-1]))
+        scaled = np.linalg.norm(products[clear] / search.norms[clear])
         if left <= 4 * _EPS * float(np.abs(t) @ search.norms) or scaled <= 1e-13 * left or left > 0.99 * before:
             break
     return t, left
