@@ -49,6 +49,8 @@ class Masked:
         return len(self.values)
 
 
+_FEW = 5000  # labels up to which Python objects are coded sooner than Arrow's
+
 Column = NDArray[Any] | Factor | Masked
 
 
@@ -195,6 +197,8 @@ def _floats(array: NDArray[Any], gone: Mask) -> NDArray[np.float64]:
 
 def _from_strings(values: Any) -> Factor:
     array: Any = values.array if isinstance(values, pd.Series) else values
+    if len(array) < _FEW:
+        array = np.asarray(array, dtype=object)
     codes, found = pd.factorize(array)
     return sorted_factor(codes, [_text(level) for level in np.asarray(found, dtype=object).tolist()])
 

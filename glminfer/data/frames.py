@@ -80,7 +80,7 @@ def names(frame: Any) -> tuple[str, ...]:
     if isinstance(frame, Columns):
         return tuple(frame.data)
     if isinstance(frame, pd.DataFrame):
-        return tuple(map(str, frame.columns))
+        return tuple(map(str, np.asarray(frame.columns, dtype=object)))  # Arrow's texts are slow one by one
     if isinstance(frame, Mapping):
         return tuple(map(str, frame))
     if _is_structured(frame):

@@ -162,8 +162,9 @@ def inverse(A: Array) -> Array | None:
     if L.shape[0] == 0:
         return L
     lower, _ = scipy.linalg.lapack.dpotri(L, lower=1)
-    full = np.tril(lower) + np.tril(lower, -1).T
-    return np.asarray(full / np.outer(scale, scale))
+    full = lower + lower.T  # above its diagonal is nothing
+    full.flat[:: len(full) + 1] /= 2
+    return np.asarray(full / (scale[:, None] * scale))
 
 
 def variances(T: Array | Selection, V: Array | Spread) -> Array:

@@ -16,6 +16,10 @@ from glminfer.inference.limits import limits
 from glminfer.inference.placement import spread
 from glminfer.inference.prediction import link_values, probability
 
+_COLUMNS = pd.Index(  # an index of texts takes long to make, beside a small fit
+    ["term", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high", "df", "log10_p", "status"]
+)
+
 
 @checked_keywords
 def tidy(
@@ -73,20 +77,20 @@ def tidy(
         check_likelihood_based(conf_method, chosen.kind if chosen.tests else "model", cluster, dof)
         low, high = limits(fit, conf_method, level, range(len(fit.columns)))
     scale = _exponential(fit) if exponentiate else lambda values: values
-    table = pd.DataFrame(
-        {
-            "term": list(fit.columns),
-            "estimate": scale(found.estimate),
-            "std_error": found.std_error,
-            "statistic": found.statistic,
-            "p_value": found.p_value,
-            "conf_low": scale(low),
-            "conf_high": scale(high),
-            "df": found.dof,
-            "log10_p": found.log10_p,
-            "status": fit.coefficient_status,
-        }
+    columns = (
+        list(fit.columns),
+        scale(found.estimate),
+        found.std_error,
+        found.statistic,
+        found.p_value,
+        scale(low),
+        scale(high),
+        found.dof,
+        found.log10_p,
+        fit.coefficient_status,
     )
+    table = pd.DataFrame(dict(enumerate(columns)))
+    table.columns = _COLUMNS.copy()
     table.attrs = {"covariance": f"{chosen.kind} ({chosen.description})", "notes": chosen.notes}
     return table
 
