@@ -76,12 +76,14 @@ def _after_subsample(rows: Rows, fam: Family, start: Array, few: Rows) -> Array:
 
 
 def _fit_of_few(few: Rows, fam: Family, start: Array) -> Solution | None:
-    """The estimate of a subsample to a hundredth of its standard errors, itself started from a smaller one."""
+    """The estimate of a subsample to well within its standard errors, itself started from a smaller one."""
     fewer = subsample(few)
     before = None if fewer is None else _fit_of_few(fewer, fam, start)
     start = start if before is None else before.coef[0]
-    found = maximise(Likelihood(few, fam), start[None], Control(tol=1e-2, max_iter=25))
-    return found if found.status[0] is Status.CONVERGED else before
+    found = maximise(Likelihood(few, fam), start[None], Control(tol=0.5, max_iter=25))
+    if found.status[0] is not Status.CONVERGED:
+        return before
+    return replace(found, coef=found.coef + newton_step(found.terms)[0])
 
 
 def _along(rows: Rows, few: Rows, fam: Family, found: Solution) -> Array:

@@ -86,17 +86,17 @@ def _with_threads(run: Timed, count: int) -> Timed:
 def _table(case: Case, spent: dict[str, list[Spent]], answers: dict[str, Answer]) -> pd.DataFrame:
     times = {name: case.times.get(name, 1) * np.array(pairs).T for name, pairs in spent.items()}
     ours, median = next(iter(answers)), {name: np.median(wall) for name, (wall, _) in times.items()}
-    floor = median.get("floor", np.nan)
+    work = {name: np.median(cpu) for name, (_, cpu) in times.items()}
     return pd.DataFrame(
         {
             "median": {name: _duration(median[name]) for name in times},
             "fastest": {name: _duration(wall.min()) for name, (wall, _) in times.items()},
             "slowest": {name: _duration(wall.max()) for name, (wall, _) in times.items()},
             "ratio": {name: f"{median[name] / median[ours]:.1f}" for name in times},
-            "CPU": {name: _duration(np.median(cpu)) for name, (_, cpu) in times.items()},
+            "CPU": {name: _duration(work[name]) for name in times},
             "coef differs": {name: _difference(answer[0], answers[ours][0]) for name, answer in answers.items()},
             "SE differs": {name: _difference(answer[1], answers[ours][1]) for name, answer in answers.items()},
-            "floors": {name: "–" if np.isnan(floor) else f"{median[name] / floor:.1f}" for name in times},
+            "floors": {name: f"{work[name] / work['floor']:.1f}" if "floor" in work else "–" for name in times},
         }
     )
 
@@ -150,7 +150,7 @@ ROWS, COLUMNS = (300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000), 
 
 
 def growth(sizes: list[tuple[int, int]]) -> pd.DataFrame:
-    """Fastest of three runs of each package and of the floor, in seconds, by rows and columns."""
+    """Least of three runs of each package and of the floor, in seconds of the processor, by rows and columns."""
     found = []
     for n, p in sizes:
         scenario = numeric(n, p)
@@ -163,7 +163,7 @@ def growth(sizes: list[tuple[int, int]]) -> pd.DataFrame:
 
 def _fastest(run: Callable[[], object]) -> float:
     run()
-    return min(_answered(run)[0][0] for _ in range(3))
+    return min(_answered(run)[0][1] for _ in range(3))
 
 
 def picture(path: str, quick: bool) -> None:
@@ -186,7 +186,7 @@ def picture(path: str, quick: bool) -> None:
         axis.set_xlabel(f"{what} ({'20 columns' if what == 'rows' else f'{few // 10:,} rows'})")
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("seconds, one thread")
+    axes[0].set_ylabel("seconds of one processor")
     axes[0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=130)
