@@ -80,7 +80,8 @@ class FitRecord:
     penalty : a penalty or None
         None is maximum likelihood.
     T : (p, r)
-        Maps working coefficients to those of the columns; ``linear = T @ working``.
+        Maps working coefficients to those of the columns; ``linear = T @ working``. A `Selection` in its place where
+        factors are coded, and a `Bordered` matrix in that of ``information``.
     working : (r,)
         The working coefficients.
     means : (p,)

@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import numpy as np
 
+from glminfer.data.rows_coded import CodedRows
 from glminfer.errors import counted
 from glminfer.fit.records import FitRecord
 from glminfer.inference.clusters import Grouping, groupings, subsets
 from glminfer.inference.jackknife import jackknife
 from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_robust
 from glminfer.inference.robust import residual_rows
-from glminfer.numerics import scores
+from glminfer.numerics import scores, spread
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.bordered import Bordered
+from glminfer.numerics.grouped_codes import group_meat, levels_of_groups
 from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.spread import Root, Spread
 
@@ -67,12 +70,30 @@ def _told(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[float,
 
 
 def _of_levels(fit: FitRecord, way: Grouping, kind: str) -> Array:
-    """CR0 or CR1 of a fit with coded factors: a product of the (r, G) columns V u_g (33), never r × r numbers."""
+    """CR0 or CR1 of a fit with coded factors (33), never r × r numbers.
+
+    The meat of clusters that each lie in one level is bordered, as that of rows. Otherwise the covariance is a product
+    of the (r, G) columns V u_g.
+    """
     rows, _ = fit.with_rows()
-    V = cast(Spread, fit.working_covariance)
-    u = scores.score_sums(rows.grouped(way.codes), fit.working, fit.family, way.count)
+    V, G = cast(Spread, fit.working_covariance), way.count
     factor = _correction(fit, way) if kind == "CR1" else 1.0
-    return cast(Array, Spread(V.layout, np.zeros_like(V.blocks), V @ u.T, factor * np.eye(way.count)))
+    meat = _inside_levels(fit, way) if isinstance(rows, CodedRows) else None
+    if meat is not None:
+        return cast(Array, factor * spread.sandwich(V, meat))
+    what = f"Scores of {G:,} clusters over {fit.rank:,} coefficients"
+    refuse_without_room((3, G, fit.rank), what, "Clusters inside levels of the longest factor need none; nor does HC1.")
+    u = scores.score_sums(rows.grouped(way.codes), fit.working, fit.family, G)
+    return cast(Array, Spread(V.layout, np.zeros_like(V.blocks), V @ u.T, np.full(G, factor)))
+
+
+def _inside_levels(fit: FitRecord, way: Grouping) -> Bordered | None:
+    """Σ u_g u_g' where each cluster lies in one level of the eliminated factor; None where some do not."""
+    rows = cast(CodedRows, fit.rows)
+    level = levels_of_groups(rows.X, way.codes, rows.weights[:, 0] > 0, way.count)
+    if level is None:
+        return None
+    return group_meat(rows.X, rows.map(scores.row_scores, fit.working[None], fit.family), way.codes, level)
 
 
 def named(ways: tuple[Grouping, ...]) -> str:

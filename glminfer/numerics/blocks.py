@@ -18,7 +18,8 @@ class Block:
     Attributes
     ----------
     X : (n, p) float64, C order
-        Columns of the (working) design matrix.
+        Columns of the (working) design matrix; a `Mixed` matrix may stand in its place for kernels that are marked so
+        (`alike.takes_codes`).
     y : (n, m)
         Outcome of each model: the proportion of events, in [0, 1].
     weights : (n, 1) or (n, m)
@@ -85,7 +86,7 @@ class Terms:
     score : (m, p)
         Its gradient.
     information : (m, p, p)
-        Expected (Fisher) information XᵀSX.
+        Expected (Fisher) information XᵀSX; `Bordered` matrices in its place where factors are coded.
     curvature : (m, p, p)
         Minus the Hessian (observed information); the same array as ``information`` for the logit.
     """

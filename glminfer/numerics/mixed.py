@@ -222,7 +222,7 @@ class Mixed:
             X = np.asarray(self)
             return np.asarray(np.einsum("ij,ij->i", X @ V, X))
         along = self @ V.along
-        total = np.einsum("ij,ij->i", along @ V.core, along)
+        total = np.einsum("ij,ij->i", V.weighed(along), along)
         first = self.parts[0]
         if first.values is None:
             return np.asarray(total + V.blocks[:, 0, 0].take(first.codes))

@@ -8,19 +8,19 @@ from pathlib import Path
 from glminfer.errors import DataError
 
 _SMALL = 1 << 28  # bytes that are never asked about
+_WAY = (
+    "Standard errors, tests, intervals and predictions with the model's covariance, HC0 to HC3, CR0 and CR1 do not "
+    "need them; or leave out factors of many levels."
+)
 
 
-def refuse_without_room(shape: tuple[int, ...], what: str = "") -> None:
-    """Refuse an array of doubles that does not fit into the memory that is free."""
+def refuse_without_room(shape: tuple[int, ...], what: str = "", way: str = _WAY) -> None:
+    """Refuse an array of doubles that does not fit into the memory that is free; ``way`` is the way out."""
     size = 8 * prod(shape)
     if size <= _SMALL or size <= (free := free_memory()):
         return
     what = what or f"All variances and covariances of {shape[-1]:,} coefficients"
-    raise DataError(
-        f"{what} take {size / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free. Standard errors, tests, intervals and "
-        "predictions with the model's covariance, HC0 to HC3, CR0 and CR1 do not need them; or leave out factors of "
-        "many levels."
-    )
+    raise DataError(f"{what} take {size / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free. {way}")
 
 
 def free_memory() -> float:

@@ -37,6 +37,12 @@ def _weighted(block: Block, coef: Array, family: Family) -> tuple[Array, Array]:
     return weighted(block.weights, score)[:, 0], weighted(block.weights, expected)[:, 0]
 
 
+@takes_codes
+def row_scores(block: Block, coef: Array, family: Family) -> Array:
+    """w s of each row of one model, (n,)."""
+    return _weighted(block, coef, family)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class RowMeat:
     """Sums over rows: the middle of a sandwich (r, r), and how many rows have leverage 1."""

@@ -30,8 +30,8 @@ class Spread:
         E.
     along : (p, k)
         F.
-    core : (k, k)
-        K, symmetric.
+    core : (k, k) or (k,)
+        K, symmetric; or its diagonal, where that is all there is.
     """
 
     layout: Layout
@@ -50,7 +50,7 @@ class Spread:
         """All numbers."""
         del dtype, copy
         refuse_without_room(self.shape)
-        out = self.along @ self.core @ self.along.T
+        out = self.weighed(self.along) @ self.along.T
         there, at = self.layout.there, self.layout.levels
         level, first, second = np.nonzero(there[:, :, None] & there[:, None, :])
         out[at[level, first], at[level, second]] += self.blocks[level, first, second]
@@ -62,7 +62,7 @@ class Spread:
 
     def diagonal(self) -> Array:
         """Variances (p,)."""
-        product = np.einsum("pk,pk->p", self.along @ self.core, self.along)
+        product = np.einsum("pk,pk->p", self.weighed(self.along), self.along)
         own = np.diagonal(self.blocks, axis1=-2, axis2=-1)
         return np.asarray(product + self.layout.joined(np.zeros(len(self.layout.border)), own))
 
@@ -76,7 +76,11 @@ class Spread:
     def __matmul__(self, vectors: Array) -> Array:
         """The product with (p,) or (p, k)."""
         vectors = np.asarray(vectors, dtype=float)
-        return np.asarray(self.inner(vectors) + self.along @ (self.core @ (self.along.T @ vectors)))
+        return np.asarray(self.inner(vectors) + self.along @ self.weighed((self.along.T @ vectors).T).T)
+
+    def weighed(self, rows: Array) -> Array:
+        """Rows (..., k) times K."""
+        return np.asarray(rows * self.core if self.core.ndim == 1 else rows @ self.core)
 
     def __rmatmul__(self, vectors: Array) -> Array:
         return np.asarray((self @ np.asarray(vectors).T).T)

@@ -168,6 +168,16 @@ QUESTIONS: dict[str, Callable[[gi.Fit], Any]] = {
 }
 
 
+@pytest.mark.parametrize("formula", ["y ~ x + session", "y ~ session * x + side", "y ~ side * session + z"])
+@pytest.mark.parametrize("kind", ["CR0", "CR1"])
+def test_clusters_inside_levels(formula: str, kind: str) -> None:
+    frame = trials().assign(day=lambda f: f.session + "/" + f.mouse)
+    codes, dummies = both(formula, frame, weights="w")
+    for cluster in ("session", "day"):
+        for ask in (lambda f, c=cluster: f.tidy(cov=kind, cluster=c), lambda f, c=cluster: f.vcov(cov=kind, cluster=c)):
+            same({cluster: ask(codes)}, {cluster: ask(dummies)}, rtol=1e-9)
+
+
 @pytest.fixture(scope="module")
 def fits() -> tuple[gi.Fit, gi.Fit]:
     return both("y ~ x + z + side + session", trials())
@@ -309,7 +319,7 @@ def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = trials(20_000, 300)
     fit = gi.logit("y ~ x + session", frame)
     monkeypatch.setattr("glminfer.numerics.room._SMALL", 1000)
-    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 1e5)
+    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 3e5)
     for table in (
         *(fit.tidy(cov=kind).std_error for kind in ("model", "HC0", "HC1", "HC2", "HC3")),
         fit.tidy(cluster="mouse").std_error,
@@ -337,6 +347,9 @@ def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         fit.vcov()
     with pytest.raises(gi.DataError, match="Matrices of clusters over 301 coefficients take"):
         fit.tidy(cov="CR2", cluster="mouse")
+    with pytest.raises(gi.DataError, match=r"Scores of 60 clusters over 301 .* Clusters inside levels of the longest"):
+        fit.tidy(cluster=frame.mouse + frame.k.astype(str))
+    assert np.isfinite(fit.tidy(cluster="session").std_error).all()
 
 
 def test_a_wald_test_of_thousands_of_coefficients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
