@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,10 +112,41 @@ def _families(table: pd.DataFrame, family: str | Sequence[str] | None) -> list[n
 def _adjusted(p: Array, method: str) -> Array:
     if not len(p):
         return p
-    from statsmodels.stats.multitest import multipletests
+    if method not in _STEPS:
+        from statsmodels.stats.multitest import multipletests
 
-    with np.errstate(divide="ignore"):  # p = 1 in the Šidák methods
         return np.asarray(multipletests(p, method=method)[1])
+    order = np.argsort(p)
+    out = np.empty(len(p))
+    with np.errstate(divide="ignore"):  # p = 1 in the Šidák methods
+        out[order] = np.minimum(_STEPS[method](p[order], np.arange(float(len(p)), 0.0, -1.0)), 1.0)
+    return out
+
+
+def _above(p: Array) -> Array:
+    """No smaller than those of smaller p-values."""
+    return np.asarray(np.maximum.accumulate(p))
+
+
+def _below(p: Array) -> Array:
+    """No larger than those of larger p-values."""
+    return np.asarray(np.minimum.accumulate(p[::-1])[::-1])
+
+
+def _rates(p: Array, left: Array) -> Array:
+    return _below(p / (left[::-1] / len(p)))
+
+
+# of p-values in ascending order, and the number of those that are not smaller (38); hommel's are statsmodels'
+_STEPS: dict[str, Callable[[Array, Array], Array]] = {
+    "bonferroni": lambda p, left: p * len(left),
+    "sidak": lambda p, left: -np.expm1(len(left) * np.log1p(-p)),
+    "holm": lambda p, left: _above(p * left),
+    "holm-sidak": lambda p, left: _above(-np.expm1(left * np.log1p(-p))),
+    "simes-hochberg": lambda p, left: _below(p * left),
+    "fdr_bh": _rates,
+    "fdr_by": lambda p, left: _below(p / ((left[::-1] / len(p)) / np.sum(1.0 / left[::-1]))),
+}
 
 
 def _told(method: str, family: str | Sequence[str] | None, sizes: list[int], known: np.ndarray) -> str:
