@@ -13,6 +13,7 @@ import glminfer as gi
 
 pytestmark = pytest.mark.performance
 
+LIMIT = 1.5  # times that of cv.glmnet
 SIZES = [(276, 691, 5), (1_000, 200, 3), (10_000, 100, 2)]
 R_SCRIPT = """
 arguments <- commandArgs(TRUE)
@@ -65,6 +66,7 @@ def test_cross_validation_beside_cv_glmnet(n, p, repeats, tmp_path, capsys):
     with capsys.disabled():
         print(f"\n{n:,} × {p}, path and 10 folds: glminfer {took:.2f} s; {said}")
     if theirs:
+        assert took <= LIMIT * theirs[0]
         assert found.estimate_min == pytest.approx(theirs[-1], rel=1e-3)  # its folds interpolate between their own λ
 
 
