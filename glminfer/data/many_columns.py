@@ -103,7 +103,7 @@ def _of_array(given: NDArray[Any], data: Any, what: str, names: Sequence[str] | 
     if len(chosen) != given.shape[1]:
         raise InputError(f"names= has {counted(len(chosen), 'name')} for {counted(given.shape[1], 'column')}.")
     found = _unique(chosen, what)
-    return ManyColumns(found, None, None, given.copy())  # what becomes of the array later is not what was fitted
+    return ManyColumns(found, None, None, given)
 
 
 def _unique(given: Iterable[Any], what: str) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def fit_many(
             f"logit_many takes the right side of a formula, and {rhs!r} has a '~'; the outcomes come from outcomes=. "
             "For one outcome and many covariates use gi.logit_each."
         )
-    given = many_columns(outcomes, data, "outcomes", names)
+    given = many_columns(_kept(outcomes), data, "outcomes", names)
     options = {name: call[name] for name in ARGUMENTS if name != "event"}
     text = expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")  # "." is what is no outcome
     sample = learn_columns(f"~ {text}", data, **options, caller=caller)
@@ -41,6 +41,11 @@ def fit_many(
     found = coded(given, sample.used, sample.trials, call["event"])
     shelf = Shelf(given.names, sample, found, None, OwnOutcome(text, given))
     return record("outcome", text, [shelf], _with_scope(call, sample))
+
+
+def _kept(given: Any) -> Any:
+    """What is given as it is now: what becomes of an array later is not what was fitted."""
+    return given.copy() if isinstance(given, np.ndarray) else given
 
 
 def _with_scope(call: dict[str, Any], sample: Sample) -> dict[str, Any]:
@@ -64,7 +69,7 @@ def fit_each(
         text = _expanded(text, data, [name for some in members.values() for name in some.names])
         shelves = [_set_shelf(text, data, name, some, options) for name, some in members.items()]
     else:
-        given = many_columns(covariates, data, "covariates", names)
+        given = many_columns(_kept(covariates), data, "covariates", names)
         text = _expanded(text, data, given.names)
         matrix = _matrix(given) if _is_bare(text) else None
         if matrix is None:
@@ -197,7 +202,7 @@ def _is_several(value: Any) -> bool:
 
 def _members(data: Any, name: str, members: Any) -> ManyColumns:
     names = [f"{name}_{j}" for j in range(members.shape[1])] if isinstance(members, np.ndarray) else None
-    return many_columns(members, data, f"covariates[{name!r}]", names)
+    return many_columns(_kept(members), data, f"covariates[{name!r}]", names)
 
 
 def _set_shelf(text: str, data: Any, name: str, given: ManyColumns, options: Mapping[str, Any]) -> Shelf:
