@@ -1,5 +1,6 @@
 """Limits on the time a user waits; run on demand and on a quiet machine: ``pytest -m performance``."""
 
+import re
 import statistics
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from performance import larger
 from performance.scenarios import Scenario, mixed, numeric, repeated
 
 import glminfer as gi
@@ -54,6 +56,15 @@ def test_small_fit_is_faster_than_statsmodels():
 def test_a_million_rows_take_six_tenths_of_a_second():
     scenario = numeric(1_000_000, 20)
     assert median_seconds(lambda: table(scenario), 5) <= 0.6
+
+
+def test_files_are_fitted_in_a_gigabyte(tmp_path: Path):
+    larger.make(tmp_path, 4_000_000, 12)
+    run = [sys.executable, larger.__file__, "files", str(tmp_path), "12"]
+    printed = subprocess.run(run, capture_output=True, check=True, text=True, cwd=ROOT).stdout
+    peak = re.search(r"at the peak (\d+) MB", printed)
+    assert peak is not None
+    assert int(peak[1]) <= 1000
 
 
 def test_import_takes_six_tenths_of_a_second():
