@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 from engines import parquet, partitioned
+from hypothesis import settings
 
 from glminfer.data import rows as rows_module
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure of the code
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
