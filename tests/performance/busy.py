@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 
 import many
 import numpy as np
@@ -65,18 +65,21 @@ def other_process() -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def seconds(run: Run, least: float) -> float:
-    """Seconds of a run: the mean of as many as fill some time, so that the system has shared its processors out."""
-    start, count = perf_counter(), 0
-    while not count or perf_counter() - start < least:
+def seconds(run: Run, least: float) -> np.ndarray:
+    """Seconds of a run, by the clock and of the processors: the mean of as many as fill some time.
+
+    In that time the system has shared its processors out.
+    """
+    start, count = np.array([perf_counter(), process_time()]), 0
+    while not count or perf_counter() - start[0] < least:
         run()
         count += 1
-    return (perf_counter() - start) / count
+    return (np.array([perf_counter(), process_time()]) - start) / count
 
 
 def measured(named: dict[str, Run], rounds: int, least: float) -> pd.DataFrame:
-    """Median seconds in quiet and beside the other process, and their ratio."""
-    found: dict[str, tuple[float, float]] = {}
+    """Median seconds in quiet and beside the other process, and the ratios of clock and of processor time."""
+    found: dict[str, np.ndarray] = {}
     with other_process() as other:
         for name, run in named.items():
             run()
@@ -86,9 +89,10 @@ def measured(named: dict[str, Run], rounds: int, least: float) -> pd.DataFrame:
                 other.send_signal(signal.SIGCONT)
                 busy.append(seconds(run, least))
                 other.send_signal(signal.SIGSTOP)
-            found[name] = float(np.median(quiet)), float(np.median(busy))
-    table = pd.DataFrame(found, index=["quiet", "busy"]).T
-    return table.assign(ratio=table.busy / table.quiet)
+            found[name] = np.concatenate([np.median(quiet, axis=0), np.median(busy, axis=0)])
+    table = pd.DataFrame(found, index=["quiet", "CPU quiet", "busy", "CPU busy"]).T
+    ratios = {"ratio": table.busy / table.quiet, "CPU ratio": table["CPU busy"] / table["CPU quiet"]}
+    return table[["quiet", "busy"]].assign(**ratios)
 
 
 def main() -> None:
@@ -98,10 +102,8 @@ def main() -> None:
     quick = options.parse_args().quick
     print(machine(), end="\n\n")
     table = measured(runs(quick), 3 if quick else 7, 0.3 if quick else 1.0)
-    shown = table.assign(
-        quiet=table.quiet.map("{:.4f} s".format),
-        busy=table.busy.map("{:.4f} s".format),
-        ratio=table.ratio.map("{:.1f}".format),
+    shown = table.map("{:.1f}".format).assign(
+        **{name: table[name].map("{:.4f} s".format) for name in ("quiet", "busy")}
     )
     print(markdown(shown))
     slow = table.index[table.ratio > LIMIT]
