@@ -9,7 +9,7 @@ Sources: Albert & Anderson (1984), Biometrika 71; Konis (2007), thesis, Oxford.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,8 @@ Mask = NDArray[np.bool_]
 _ZERO = 1e-7  # of a row scaled to largest entry 1: the accuracy of the linear programme
 _HALF = 0.5  # a Newton step moves separated rows by one or more, and the others less and less
 _SUM = 1e-7  # residual of a sum of inequalities that is rounding
+_NONE = 1e-12  # entry of a cone of unit rows that is rounding
+_SHARP = 1e8  # condition of a cone that can be inverted
 _DIRECT = 4000  # rows up to which one linear programme takes them all
 
 
@@ -59,29 +61,51 @@ class Recession:
         limit = 1e-9 * size * (np.abs(self.null) * self.scale[:, None]).max(initial=0.0)
         moving = np.abs(reduced).max(axis=1, initial=0.0) > limit
         signs = np.zeros(len(reduced))
-        orthant = _orthant(self.cone)
-        if orthant is not None:
-            signs[moving] = _within(reduced[moving] * orthant)
-        else:
-            signs[moving] = [_direction(self.cone, row) for row in reduced[moving]]
+        values = reduced[moving] / np.abs(reduced[moving]).max(axis=1, initial=0.0, keepdims=True)
+        each = [_on_part(self.cone[np.ix_(rows, columns)], values[:, columns]) for rows, columns in _parts(self.cone)]
+        signs[moving] = _joined(each, len(values))
         return signs
 
 
-def _orthant(cone: Array) -> Array | None:
-    """The signs (k,) of a cone that is an orthant, as of levels that each have one outcome; None of any other."""
-    there = np.abs(cone) > 1e-12
-    if len(cone) < 2 or not ((there.sum(axis=1) == 1).all() and there.any(axis=0).all()):
-        return None
-    signs = np.sign(np.where(there, cone, 0.0))
-    low, high = signs.min(axis=0), signs.max(axis=0)
-    return None if ((low < 0) & (high > 0)).any() else np.asarray(low + high)
+def _parts(cone: Array) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Inequalities and coordinates that have nothing to do with each other: as many levels, as many parts."""
+    s, k = cone.shape
+    if k < 2:
+        return [(np.arange(s), np.arange(k))]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    row, column = np.nonzero(np.abs(cone) > _NONE)
+    count, label = connected_components(coo_array((np.ones(len(row)), (row, s + column)), shape=(s + k, s + k)))
+    order = np.argsort(label, kind="stable")
+    members = np.split(order, np.searchsorted(label[order], np.arange(1, count)))
+    return [(some[some < s], some[some >= s] - s) for some in members]
 
 
-def _within(values: Array) -> Array:
-    """±1 for rows without a value of the other sign, else NaN; values at rounding level have none."""
+def _on_part(cone: Array, values: Array) -> Array:
+    """Signs of functionals (q, k) of largest value 1 on one part; zero where they are not about it."""
+    signs = np.zeros(len(values))
+    about = np.flatnonzero(np.abs(values).max(axis=1, initial=0.0) > _SUM)
+    if cone.shape[0] == cone.shape[1] and np.linalg.cond(cone) < _SHARP:  # spanned by as many rays as dimensions
+        signs[about] = _of_rays(values[about] @ np.linalg.inv(cone))
+    else:
+        signs[about] = [_direction(cone, row) for row in values[about]]
+    return signs
+
+
+def _of_rays(values: Array) -> Array:
+    """The sign that functionals have on all rays (q, k), NaN where they have both."""
     rounding = 1e-9 * np.abs(values).max(axis=1, initial=0.0, keepdims=True)
     up, down = (values > rounding).any(axis=1), (values < -rounding).any(axis=1)
     return np.where(up & down, np.nan, np.where(up, 1.0, -1.0))
+
+
+def _joined(each: Sequence[Array], q: int) -> Array:
+    """The sign on all parts together, NaN where they differ or one is open."""
+    up, down, unclear = (np.zeros(q, dtype=bool) for _ in range(3))
+    for signs in each:
+        up, down, unclear = up | (signs > 0), down | (signs < 0), unclear | np.isnan(signs)
+    return np.where(unclear | (up & down), np.nan, up * 1.0 - down)
 
 
 def _direction(cone: Array, functional: Array) -> float:

@@ -62,6 +62,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "main effect": ("y ~ x + z + session", {}),
     "no intercept": ("y ~ session + x - 1", {}),
     "the factor alone": ("y ~ session", {}),
+    "nothing else": ("y ~ session - 1", {}),
     "slopes": ("y ~ session * x + side", {}),
     "slopes alone": ("y ~ side + z + session:x", {}),
     "slopes by a basis": ("y ~ session + session:poly(x, 2)", {}),

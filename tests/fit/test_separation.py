@@ -355,3 +355,18 @@ def test_a_residual_that_is_wrong_is_not_believed(monkeypatch):
     monkeypatch.setattr("scipy.optimize.nnls", lambda A, b: (np.zeros(A.shape[1]), 0.0))
     assert separation._is_sum(cone, inside)
     assert not separation._is_sum(cone, outside)
+
+
+def test_signs_on_a_cone_of_many_parts():
+    """Each part by itself, and all at once, as the sums of inequalities tell."""
+    rng = np.random.default_rng(0)
+    parts = [np.eye(2)[:1, :1], np.array([[1.0, 0.0], [-0.6, 0.8]]), rng.normal([2.0, 0.0], size=(5, 2))]
+    cone = np.zeros((8, 5))
+    for part, row, column in zip(parts, (0, 1, 3), (0, 1, 3), strict=True):
+        unit = part / np.linalg.norm(part, axis=1, keepdims=True)
+        cone[row : row + len(part), column : column + part.shape[1]] = unit
+    recession = separation.Recession(np.eye(5), cone, np.ones(5))
+    functionals = np.vstack([np.eye(5), -np.eye(5), cone, -cone, rng.normal(size=(40, 5)), np.zeros((1, 5))])
+    expected = [separation._direction(cone, row) if row.any() else 0.0 for row in functionals]
+    np.testing.assert_array_equal(recession.signs(functionals), expected)
+    assert set(np.nan_to_num(expected, nan=2.0)) == {-1.0, 0.0, 1.0, 2.0}
