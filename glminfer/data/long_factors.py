@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]
 MANY = 100  # columns of dummies from which codes are faster
+_CONSTANT, _LITTLE = 1e-13, 1e-4  # spread beside the mean: of a constant with its rounding, and of what is lost
 _LARGE = 1 << 22  # numbers of a dense matrix from which it matters
 
 
@@ -48,10 +49,27 @@ def columns(formula: Formula, learned: Learned | Design, values: Values, n: int,
     groups = {labels: parts for labels, parts in _groups(formula, learned).items() if _columns(parts) >= least}
     if not groups:
         return matrix(formula, learned, values, n)
-    taken = {name for parts in groups.values() for name, _ in parts}
+    made = {labels: _coded(labels, [part for _, part in parts], learned, values, n) for labels, parts in groups.items()}
+    made = {labels: coded for labels, coded in made.items() if not _far_from_zero(coded)}
+    taken = {name for labels in made for name, _ in groups[labels]}
+    if not made:
+        return matrix(formula, learned, values, n)
     dense, spots = _dense(formula, learned, values, n, taken)
-    made = (_coded(labels, [part for _, part in parts], learned, values, n) for labels, parts in groups.items())
-    return mixed(dense, spots, tuple(made))
+    return mixed(dense, spots, tuple(made.values()))
+
+
+def _far_from_zero(coded: Coded) -> bool:
+    """Whether numbers vary so little about their mean in some level that products of columns would lose them."""
+    if coded.values is None:
+        return False
+    L = len(coded.places)
+    count = np.maximum(np.bincount(coded.codes, minlength=L), 1)
+    for v in coded.values.T:
+        mean = np.bincount(coded.codes, v, L) / count
+        about = np.bincount(coded.codes, (v - mean[coded.codes]) ** 2, L) / count
+        if ((about > (_CONSTANT * mean) ** 2) & (about < (_LITTLE * mean) ** 2)).any():
+            return True
+    return False
 
 
 def _columns(parts: Sequence[tuple[str, _Part]]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.errors import DataError
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.bordered import Bordered, Eliminated, Places, eliminated, inverse_blocks, schur
@@ -133,7 +134,11 @@ def _doubtful(search: _Search) -> tuple[int, Places] | None:
     """A column of the border that nearly depends on all that are clear, and those clear ones; None if there is none."""
     chosen = search.products.chosen(search.kept)
     inner = inverse_blocks(chosen.blocks, chosen.layout.there, 0.0)
-    assert inner is not None
+    if inner is None:
+        raise DataError(
+            "Within a level of a factor columns are so nearly dependent that no fit is possible with codes. Centre the "
+            "numeric columns that interact with the factor, or use control=gi.Control(coded=False)."
+        )
     left = schur(chosen, inner @ chosen.sides)
     order = np.argsort(chosen.layout.border)
     left = left[np.ix_(order, order)]

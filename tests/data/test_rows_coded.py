@@ -100,6 +100,15 @@ def test_nearly_dependent_columns_and_aliased_ones(formula: str) -> None:
     same({"tidy": codes.tidy().drop(columns="status")}, {"tidy": dummies.tidy().drop(columns="status")}, rtol=1e-6)
 
 
+def test_slopes_of_numbers_far_from_zero_keep_dense_columns() -> None:
+    frame = trials().assign(clock=lambda f: 1.6e9 + 1e6 * f.session.astype(int) + 100 * f.x)
+    far = gi.logit("y ~ session * clock", frame, control=CODES)
+    assert isinstance(far.with_rows()[1].rows, MemoryRows)
+    near = gi.logit("y ~ session * since", frame.assign(since=100 * frame.x), control=CODES)
+    assert isinstance(near.with_rows()[1].rows, CodedRows)
+    np.testing.assert_allclose(far.loglik, near.loglik, rtol=1e-9)
+
+
 @pytest.mark.parametrize("link", ["probit", "cloglog", "loglog", "cauchit"])
 def test_every_link(link: str) -> None:
     codes, dummies = both("y ~ session * x + side", trials(600), link)
