@@ -37,8 +37,11 @@ class Approach:
 
 
 def subsample(rows: Rows) -> Rows | None:
-    """An even part of the rows in memory, where there are many rows for each column."""
-    if rows.n < max(_MANY_ROWS, 400 * rows.width):
+    """An even part of the rows in memory, where there are many rows for each column.
+
+    With coded factors there is none: a level has few rows in it, and one outcome where it has bad luck.
+    """
+    if isinstance(rows, CodedRows) or rows.n < max(_MANY_ROWS, 400 * rows.width):
         return None
     return rows.every(max(_FEWER, -(-rows.n * rows.width // _MOST)))
 

@@ -285,6 +285,14 @@ def test_long_factors_are_coded_and_short_ones_are_not() -> None:
     assert isinstance(coded.with_rows()[1].rows, MemoryRows)
 
 
+def test_a_coded_fit_starts_from_no_subsample() -> None:
+    """In one row of sixteen most levels would have one outcome."""
+    fit = gi.logit("y ~ x + session", trials(125_000, 300))
+    assert isinstance(fit.with_rows()[1].rows, CodedRows)
+    assert fit.converged
+    assert fit.n_iter <= 7
+
+
 @pytest.mark.parametrize("option", [{"solver": "lbfgs"}, {"penalty": gi.Ridge(0.1)}, {"penalty": gi.Firth()}])
 def test_codes_when_asked_for(option: dict[str, Any]) -> None:
     """Where codes gain nothing they are still right."""
