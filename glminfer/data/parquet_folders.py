@@ -43,7 +43,7 @@ def _matching(path: str) -> list[File]:
             "files, or a pattern such as 'trials/*.parquet'."
         )
     base = path if os.path.isdir(path) else _before_magic(path)
-    return [File(file, _keys(os.path.relpath(os.path.dirname(file), base))) for file in found]
+    return [File(file, _keys(os.path.relpath(os.path.dirname(file) or ".", base))) for file in found]
 
 
 def _in_folder(path: str) -> list[str]:
@@ -82,8 +82,12 @@ def _told(keys: dict[str, Any]) -> str:
 
 
 def _are_whole(values: Iterable[str | None]) -> bool:
-    given = [value for value in values if value is not None]
-    return bool(given) and all(value.isascii() and value.removeprefix("-").isdigit() for value in given)
+    """Whether all are whole numbers of 64 bits; not where two of them, such as 1 and 01, would be the same one."""
+    given = {value for value in values if value is not None}
+    if not given or not all(value.isascii() and value.removeprefix("-").isdigit() for value in given):
+        return False
+    numbers = set(map(int, given))
+    return len(numbers) == len(given) and all(abs(number) < 1 << 63 for number in numbers)
 
 
 def _number(value: str | None) -> int | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from glminfer.data.rows import MemoryRows, in_memory
@@ -30,6 +29,9 @@ from glminfer.numerics.selection import Selection
 from glminfer.numerics.subspaces import Coordinates, Held
 from glminfer.numerics.threads import one_blas_thread
 
+_APART = 1e-4  # smallest singular value of directions that are used as they are
+_DEPENDENT = 1e-8  # what may be left of an aliased column in the span of others
+_ROUNDING = 1e-14  # a difference of two numbers that is nothing beside them
 _SAME = 1e-9  # of the squared norm of a column: what may be left of a combination of others
 
 
@@ -139,18 +141,39 @@ def span(where: Stage, columns: NDArray[np.intp] | Sequence[int]) -> Array:
     found = _coordinates(where.space, np.asarray(columns, dtype=np.intp))
     if found is not None:
         return cast(Array, found)
-    return _some_of(where, where.space.coordinates()[:, list(columns)])
+    chosen = list(columns)
+    clear = np.array([j not in where.space.basis.relations for j in chosen], dtype=bool)
+    return spanning(where, where.space.coordinates()[:, chosen], clear)
 
 
-def _some_of(where: Stage, directions: Array) -> Array:
-    """As many of some directions (r, k) as are independent: not mixed, so that zeros of the columns stay zeros."""
+def spanning(where: Stage, directions: Array, clear: NDArray[np.bool_]) -> Array:
+    """A basis of the span of some directions (r, k), of which the ``clear`` ones are known to be independent.
+
+    The directions themselves, so that their zeros stay zeros; nearly parallel ones less what they share.
+    """
     if not directions.shape[1]:
         return np.zeros((len(where.scale), 0))
     weighted = directions * where.scale[:, None]
     size = np.linalg.norm(weighted, axis=0)
-    left, order = scipy.linalg.qr(weighted / np.where(size > 0, size, 1.0), mode="r", pivoting=True)
-    length = np.abs(np.diagonal(left))
-    return np.asarray(directions[:, np.sort(order[: int((length > 1e-8 * length.max(initial=0.0)).sum())])])
+    if clear.all() and np.linalg.svd(weighted / size, compute_uv=False).min() > _APART:
+        return directions
+    found: list[tuple[Array, int]] = []
+    for k in np.argsort(~clear, kind="stable"):
+        d = _reduced(directions[:, k].copy(), found)
+        left = np.abs(d * where.scale)
+        if left.any() and (clear[k] or np.linalg.norm(left) > _DEPENDENT * size[k]):
+            found.append((d, int(left.argmax())))
+    return np.array([d for d, _ in found]).reshape(-1, len(where.scale)).T
+
+
+def _reduced(d: Array, found: Sequence[tuple[Array, int]]) -> Array:
+    """A direction less multiples of those found, so that it is zero at their largest places."""
+    for other, place in found:
+        if d[place]:
+            taken = other * (d[place] / other[place])
+            d = np.where(np.abs(d - taken) > _ROUNDING * (np.abs(d) + np.abs(taken)), d - taken, 0.0)
+            d[place] = 0.0
+    return d
 
 
 def in_full(where: Stage) -> Stage:

@@ -15,11 +15,11 @@ from glminfer.fit.nested import (
     Nested,
     Stage,
     everything,
-    independent,
     nested_fits,
     refuse_penalised,
     refuse_without_likelihood,
     span,
+    spanning,
     stage_of,
     whole,
 )
@@ -185,7 +185,12 @@ def _marginal(fit: FitRecord, where: Stage) -> list[Pair]:
 def _sum_coded(fit: FitRecord, where: Stage) -> list[Pair]:
     M = sum_coordinates(fit, where)
     terms = term_names.names(fit)
-    return [Pair(t, independent(where, M[:, term_names.columns_without(fit, [t])]), None) for t in terms]
+    clear = not where.space.basis.relations  # a column that is aliased is so in any coding
+    without = [M[:, term_names.columns_without(fit, [t])] for t in terms]
+    return [
+        Pair(t, spanning(where, part, np.full(part.shape[1], clear)), None)
+        for t, part in zip(terms, without, strict=True)
+    ]
 
 
 PAIRS: dict[str, Callable[[FitRecord, Stage], list[Pair]]] = {"I": _sequential, "II": _marginal, "III": _sum_coded}

@@ -212,6 +212,7 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
     p = len(products)
     norms = np.sqrt(np.diagonal(products))
     T = np.zeros((p, 0))
+    residuals: list[float] = []  # norms of the columns of T that are residuals, as the rows tell; zero for others
     kept: list[int] = []
     relations: dict[int, Array] = {}
     for j in range(p):
@@ -219,23 +220,40 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
         if norms[j] <= 2 * _EPS * raw_norms[j]:  # nothing but zeros, or a constant once it is shifted
             relations[j] = np.zeros(p)
             continue
-        t, left = _project(view, products, T, unit, norms)
+        t, left = _project(view, products, _Working(T, np.array(residuals)), unit, norms)
         if left <= max(ALIASED * _centred_norm(products, constant, j), _rounding(t, raw_norms)):
             relations[j] = without_rounding(unit - t, raw_norms)
             continue
         T = np.column_stack([T, t])
+        residuals.append(0.0 if t is unit else left)
         kept.append(j)
     back = np.zeros((p, p)) if constant is None else np.outer(constant, view.shift)
     relations = {j: _unshifted(j, r, view.shift, constant) for j, r in relations.items()}
     return Basis(T - back @ T, np.array(kept, dtype=np.intp), view.shift, constant, relations, means)
 
 
-def _project(view: _Shifted, products: Array, T: Array, unit: Array, norms: Array) -> tuple[Array, float]:
+@dataclass(frozen=True, slots=True)
+class _Working:
+    """Working columns X T so far; ``residuals`` (k,) are the norms of those that are residuals on the ones before."""
+
+    T: Array
+    residuals: Array
+
+    def grams(self, products: Array) -> Array:
+        """Their products; those of a residual are rounding, unless they come from the rows."""
+        found = np.asarray(self.T.T @ products @ self.T)
+        for k in np.flatnonzero(self.residuals):
+            found[k, :k] = found[:k, k] = 0.0
+            found[k, k] = self.residuals[k] ** 2
+        return found
+
+
+def _project(view: _Shifted, products: Array, work: _Working, unit: Array, norms: Array) -> tuple[Array, float]:
     """(t, residual norm): the column itself when clearly independent, else its residual X t on the columns of T."""
-    norm = float(np.sqrt(unit @ products @ unit))
+    norm, T = float(np.sqrt(unit @ products @ unit)), work.T
     if T.shape[1] == 0:
         return unit, norm
-    grams = T.T @ products @ T
+    grams = work.grams(products)
     scale = np.sqrt(np.diagonal(grams))
     L = np.linalg.cholesky(grams / np.outer(scale, scale) + 4 * _EPS * np.eye(len(scale)))
     cross = T.T @ (products @ unit) / scale

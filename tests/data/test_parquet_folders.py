@@ -112,3 +112,23 @@ def test_files_whose_folders_differ(tmp_path: Path) -> None:
         gi.DataError, match=r"The folders of '.*b=2.part\.parquet' give values of 'b', those of '.*a=1.*' values of 'a'"
     ):
         gi.parquet(tmp_path)
+
+
+def test_a_file_beside_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pd.DataFrame({"y": [0, 1, 1, 0], "x": [0.1, 0.2, -0.3, 0.4]}).to_parquet(tmp_path / "one.parquet")
+    monkeypatch.chdir(tmp_path)
+    for given in ("one.parquet", "*.parquet", ["one.parquet"], "."):
+        assert gi.logit("y ~ x", gi.parquet(given)).nobs == 4
+
+
+def test_names_that_look_like_numbers_stay_apart(tmp_path: Path) -> None:
+    for k, name in enumerate(("01", "1", "123456789012345678901234")):
+        folder = tmp_path / f"s={name}"
+        folder.mkdir()
+        rows = pd.DataFrame({"y": [0, 1, 1, 0, 1], "x": np.arange(5.0) + k})
+        rows.to_parquet(folder / "part.parquet")
+    fit = gi.logit("y ~ x + s", gi.parquet(tmp_path))
+    assert [column for column in fit.tidy().term if column.startswith("s[")] == [
+        "s[T.1]",
+        "s[T.123456789012345678901234]",
+    ]
