@@ -368,3 +368,28 @@ def test_saturated_probabilities_give_no_warning_and_no_nan():
     table = fit.predict(far, interval="confidence")
     assert table.notna().all(axis=None)
     assert fit.augment().iloc[:, 2:].notna().all(axis=None)
+
+
+# nearly separated, and far out ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::glminfer.errors.SeparationWarning")
+def test_rows_left_by_separation_that_are_nearly_separated():
+    rng = np.random.default_rng(160)
+    frame = pd.DataFrame({"x": rng.normal(size=24), "g": np.repeat(list("ab"), 12)})
+    frame["y"] = (6 * frame.x + rng.logistic(size=24) > 0).astype(int)
+    frame.loc[frame.g == "b", "y"] = 1
+    alone = gi.logit("y ~ x", frame[frame.g == "a"])
+    for coded in (False, True):
+        fit = gi.logit("y ~ x + g", frame, control=gi.Control(coded=coded))
+        assert str(fit.status) == "separated"
+        assert fit.coef["x"] == pytest.approx(alone.coef["x"], rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", [8, 58])
+def test_the_null_deviance_of_rows_with_large_offsets(seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"x": rng.normal(size=600), "known": rng.normal(size=600) * rng.choice([1, 5, 30, 100])})
+    frame["y"] = (np.arange(600) < rng.choice([1, 5, 100])).astype(int)
+    alone = gi.logit("y ~ 1", frame, offset="known").deviance
+    assert gi.logit("y ~ x", frame, offset="known").null_deviance == pytest.approx(alone, rel=1e-10)

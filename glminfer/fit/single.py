@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -177,9 +177,9 @@ def climb(
     if summit is not None:
         return summit
     apart = existence.by_programme(rows, fam, scout)
-    return (
-        Summit(rows, _finished(rows, fam, method, scout, start)) if apart is None else _limit(rows, fam, method, apart)
-    )
+    if apart is None:
+        return Summit(rows, _finished(rows, fam, method, scout, start))
+    return _settled(_limit(rows, fam, method, apart), fam, method)
 
 
 def _finished(rows: Rows, fam: Family, method: Method, scout: Solution, start: Array) -> Solution:
@@ -202,7 +202,12 @@ def _proved_limit(rows: Rows, fam: Family, method: Method, apart: existence.Apar
         return None
     summit = _limit(rows, fam, method, apart)
     proved = not summit.rows.width or existence.exists(summit.rows, fam, summit.solution)
-    return summit if proved else None
+    return _settled(summit, fam, method) if proved else None
+
+
+def _settled(summit: Summit, fam: Family, method: Method) -> Summit:
+    """The rows left have a maximum, however far out: let Newton reach it."""
+    return replace(summit, solution=_resumed(summit.rows, fam, method, summit.solution))
 
 
 def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
@@ -214,7 +219,7 @@ def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separati
         mask = mask | beyond.separated
         inner = learn_basis(rows.without(mask), rows.width, None)
         left = in_basis(rows.without(mask), inner)
-        beyond = Summit(left, solve(left, fam, method, flat_start(left, fam)))
+        beyond = _settled(Summit(left, solve(left, fam, method, flat_start(left, fam))), fam, method)
     cone = separation_coded.recession(rows, mask)
     return Summit(beyond.rows, beyond.solution, inner, cone, mask)
 
@@ -381,6 +386,9 @@ def _null_loglik(raw: Rows, has_intercept: bool, totals: Totals, fam: Family) ->
     if not totals.shifted:
         mean = totals.mean
         return float(totals.weight * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
-    starts = constants(raw, fam)
-    found = [maximise(NullLikelihood(raw, fam), at[None], Control()) for at in (starts[:1] if fam.concave else starts)]
+    found: list[Solution] = []
+    for at in constants(raw, fam):
+        found.append(maximise(NullLikelihood(raw, fam), at[None], Control(), patient=True))
+        if fam.concave and found[-1].status[0] is Status.CONVERGED:
+            break
     return max(float(one.terms.loglik[0]) for one in found)
