@@ -21,6 +21,7 @@ _LOOSE = 1e-3  # their tolerance, as a part of λ
 _MARGIN = 0.25  # of the predicted change of a score, for what the prediction may be wrong by
 _SMALL = 1e-4  # for a λ below this the tolerance shrinks with it
 _ROUNDING = 1e-13  # a violation that can be reached whatever the columns
+_CLOSE = 0.1  # λ that are closer, beside the step to be made, tell little of what lies ahead
 _NOTHING = 1e-6  # of the largest λ: below this part of it, any λ is near zero
 _STEPS = 100  # Newton steps at one λ, if the caller sets no limit
 _SLOW = 0.5  # a step that shrinks the violation by less than this is looked at more closely
@@ -327,10 +328,12 @@ def _extrapolated(passed: list[Solved], lambda_: float, k: int) -> Array | None:
     """Parabolas in log λ through the last three solutions; lines where a coefficient was zero at the first."""
     if len(passed) < 3 or lambda_ <= 0 or passed[0].lambda_ == np.inf:
         return None
+    a, b, c = np.log([solved.lambda_ for solved in passed]) - np.log(lambda_)
+    if min(a - b, b - c) < _CLOSE * c:
+        return None
     U = np.zeros((3, k))
     for row, solved in zip(U, passed, strict=True):
         row[: len(solved.u)] = solved.u
-    a, b, c = np.log([solved.lambda_ for solved in passed]) - np.log(lambda_)
     curved = np.array([b * c / ((a - b) * (a - c)), a * c / ((b - a) * (b - c)), a * b / ((c - a) * (c - b))])
     straight = np.array([0.0, c / (c - b), b / (b - c)])
     u = np.where(U[0] != 0, curved @ U, straight @ U)

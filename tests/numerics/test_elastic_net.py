@@ -340,6 +340,17 @@ def test_tolerance_and_limit_are_the_callers():
     assert short.kkt[0] > 1e-8
 
 
+def test_lambdas_that_hardly_differ_foretell_nothing():
+    X, y = DESIGNS["counts"]
+    top = default_lambdas(X, y, *ones(len(y)), Mixture(1.0, np.ones(X.shape[1])))[0]
+    close = top * np.array([0.3, 0.3 * (1 - 1e-16), np.nextafter(0.3, 0), 0.2999999, 0.15, 0.1499999, 0.07])
+    found = path(X, y, lambdas=close)
+    assert found.kkt.max() <= 1e-10
+    alone = path(X, y, lambdas=close[-1:])
+    assert found.coef[-1] == pytest.approx(alone.coef[0], abs=1e-7)
+    assert found.n_iter.max() < 30
+
+
 # a ridge with more columns than rows ----------------------------------------------------------------------------------
 
 
