@@ -1,5 +1,6 @@
 """Limits on the time a user waits; run on demand and on a quiet machine: ``pytest -m performance``."""
 
+import os
 import re
 import statistics
 import subprocess
@@ -67,11 +68,13 @@ def test_files_are_fitted_in_a_gigabyte(tmp_path: Path):
     assert int(peak[1]) <= 1000
 
 
-def test_import_takes_six_tenths_of_a_second():
+def test_import_takes_six_tenths_of_a_second(tmp_path):
     code = "from time import perf_counter as t; start = t(); import glminfer; print(t() - start)"
-    run = [sys.executable, "-c", code]
-    times = [float(subprocess.run(run, capture_output=True, check=True, text=True, cwd=ROOT).stdout) for _ in range(6)]
-    assert statistics.median(times[1:]) <= 0.6  # the first one may compile bytecode
+    run, options = [sys.executable, "-c", code], {"capture_output": True, "check": True, "text": True, "cwd": ROOT}
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    kept["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+    times = [float(subprocess.run(run, env=kept, **options).stdout) for _ in range(6)]
+    assert statistics.median(times[1:]) <= 0.6  # the first one compiles
 
 
 def test_ten_million_rows_of_eighty_kinds_take_a_second_and_a_half():
