@@ -10,8 +10,9 @@ from typing import Any
 
 from glminfer.numerics import plain_loops
 
+_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True}  # less to compile
 # sums may be taken in any order; infinities and NaN are kept
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+_OPTIONS = _LEAN | {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 @cache
@@ -21,7 +22,7 @@ def settle() -> Callable[..., tuple[int, float, int]] | None:
         return None
     from numba import njit
 
-    part = njit(inline="always")  # as one function they compile in half the time
+    part = njit(inline="always", **_LEAN)  # as one function they compile in half the time
     solve = part(plain_loops.solve)
     minimum = part(_calling(plain_loops.minimum, solve=solve))
     whole = _calling(plain_loops.settle, minimum=minimum, evaluate=part(plain_loops.evaluate))

@@ -153,7 +153,8 @@ def settle(
                 total += Z[j, m] * residual[m]
             b[j] = total
             off = abs(total - l2[j] * trial[j] - l1[j] * sign[j]) if trial[j] != 0.0 else abs(total) - l1[j]
-            now = max(now, off)
+            if not off <= now and now == now:  # what is not a number stays
+                now = off
         if not now <= rate * worst:  # nor if it is not a number
             break
         worst = now

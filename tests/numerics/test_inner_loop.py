@@ -77,6 +77,17 @@ def test_a_refused_trial_leaves_the_point_before_it():
     assert loop.run(work, point, penalties, (0.1, 1e-10), 50) == (0, 0.1, point)
 
 
+@needs_numba
+def test_a_curvature_without_a_factor_takes_no_step():
+    p = 12
+    work, point, penalties = working(*rows(), np.full(p, 0.01), np.zeros(p))
+    work.H *= -1.0
+    loop = inner_loop.InnerLoop(compiled.settle(), np.empty((0, 0)), np.empty(0, dtype=np.intp), 0, 0, np.empty(0))
+    steps, worst, found = loop.run(work, point, penalties, (0.1, 1e-10), 50)
+    assert (steps, worst) == (0, 0.1)
+    assert found is point
+
+
 DESIGNS = {
     "wide": rows(80, 300, 0.0, 1),
     "tall": rows(400, 60, 0.9, 2),
