@@ -22,7 +22,7 @@ def settle() -> Callable[..., tuple[int, float, int]] | None:
         return None
     from numba import njit
 
-    part = njit(inline="always", **_LEAN)  # as one function they compile in half the time
+    part = njit(inline="always", **_LEAN)  # as one function they compile sooner
     solve = part(plain_loops.solve)
     minimum = part(_calling(plain_loops.minimum, solve=solve))
     whole = _calling(plain_loops.settle, minimum=minimum, evaluate=part(plain_loops.evaluate))
