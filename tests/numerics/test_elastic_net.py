@@ -93,8 +93,7 @@ def test_glmnet_at_fixed_lambdas(name, k):
     )
     coef = expected["coef"].to_numpy()
     assert found.intercept == pytest.approx(coef[:, 0], rel=1e-7, abs=1e-7)
-    near = 1e-7 if (name, k) == ("titanic", 7) else 1e-8  # nearly collinear columns: optimal to 1e-10, 2.6e-8 apart
-    assert found.coef == pytest.approx(coef[:, 1:], rel=1e-7, abs=near)
+    assert found.coef == pytest.approx(coef[:, 1:], rel=1e-7, abs=1e-8)
     assert np.array_equal(found.coef != 0, coef[:, 1:] != 0)
     assert found.kkt.max() <= 1e-9
     assert 1 - found.loglik / found.null_loglik == pytest.approx(np.array(expected["dev_ratio"]), abs=1e-5)
@@ -334,10 +333,10 @@ def test_tolerance_and_limit_are_the_callers():
     mixture, lambdas = Mixture(1.0, np.ones(X.shape[1])), np.array([1e-3])
     loose = elastic_net_path(X, y, *ones(len(y)), mixture, lambdas, Control(tol=1e-4))
     tight = elastic_net_path(X, y, *ones(len(y)), mixture, lambdas, Control(tol=1e-13))
-    short = elastic_net_path(X, y, *ones(len(y)), mixture, lambdas, Control(max_iter=1))
+    short = elastic_net_path(X, y, *ones(len(y)), mixture, 10 * lambdas, Control(max_iter=1))
     assert 1e-9 < loose.kkt[0] <= 1e-4
     assert tight.kkt[0] <= 1e-13
-    assert short.kkt[0] > 1e-8
+    assert short.kkt[0] > 1e-6
 
 
 def test_lambdas_that_hardly_differ_foretell_nothing():
