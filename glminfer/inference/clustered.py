@@ -15,6 +15,7 @@ from glminfer.inference.clusters import Grouping, groupings, subsets
 from glminfer.inference.jackknife import jackknife
 from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_robust
 from glminfer.inference.robust import residual_rows
+from glminfer.inference.vanishing import ROUNDING
 from glminfer.numerics import scores, spread
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.bordered import Bordered
@@ -54,14 +55,16 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
         refuse_without_room((_BLOCKS, *fit.information.shape), f"Matrices of clusters over {fit.rank:,} coefficients")
         root = np.asarray(root)
     made: tuple[str, ...] = ()
+    floor = 0.0
     if len(ways) == 1:
         found = KINDS[kind](fit, ways[0], root)
     else:
-        total = sum(sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0))
-        matrix, made = _usable(fit, np.asarray(total), root)
+        parts = [sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0)]
+        floor = ROUNDING * max(float(np.abs(part).max(initial=0.0)) for part in parts)
+        matrix, made = _usable(fit, np.asarray(sum(parts)), root, floor)
         found = _Meat(matrix)
     dof, text, notes = _told(fit, kind, ways)
-    return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*notes, *made), found.leverages)
+    return Covariance(root @ found.matrix @ root.T, kind, dof, text, (*notes, *made), found.leverages, floor=floor)
 
 
 def _told(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[float, str, tuple[str, ...]]:
@@ -121,13 +124,13 @@ def _few(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[str, ..
     return tuple(notes)
 
 
-def _usable(fit: FitRecord, K: Array, root: Array) -> tuple[Array, tuple[str, ...]]:
+def _usable(fit: FitRecord, K: Array, root: Array, floor: float) -> tuple[Array, tuple[str, ...]]:
     """The multiway matrix, made positive semi-definite if a coefficient had no variance otherwise, and what to say.
 
     Eigenvalues are taken relative to the model's covariance, so that they do not depend on the scale of the columns.
     """
     values, vectors = np.linalg.eigh((K + K.T) / 2)
-    count = int((values < -1e-12 * np.abs(values).max(initial=0.0)).sum())
+    count = int((values < -max(1e-12 * np.abs(values).max(initial=0.0), floor)).sum())
     if not count:
         return K, ()
     what = f"the multiway covariance has {counted(count, 'negative eigenvalue')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pandas as pd
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import clustered
-from glminfer.inference.matrix import Covariance, refuse_robust, refuse_untested
+from glminfer.inference.matrix import Covariance, known, refuse_robust, refuse_untested
 from glminfer.inference.robust import heteroscedasticity_robust
+from glminfer.inference.vanishing import without_rounding
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.selection import Selection
@@ -69,7 +71,7 @@ def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: 
             f"cov={kind!r} is for independent rows, and cluster= says that rows belong together. "
             f"Choose one of: {', '.join(clustered.KINDS)}; or leave cluster= out."
         )
-    return clustered.cluster_robust(fit, "CR1" if kind == "model" else kind, cluster)
+    return without_rounding(fit, clustered.cluster_robust(fit, "CR1" if kind == "model" else kind, cluster))
 
 
 def _of_independent_rows(fit: FitRecord, kind: str) -> Covariance:
@@ -80,7 +82,7 @@ def _of_independent_rows(fit: FitRecord, kind: str) -> Covariance:
         )
     if kind == "model":
         return Covariance(fit.working_covariance, "model", np.inf, "inverse expected information, no correction")
-    return heteroscedasticity_robust(fit, kind)
+    return without_rounding(fit, heteroscedasticity_robust(fit, kind))
 
 
 def _of_penalised(fit: FitRecord, kind: str) -> Covariance:
@@ -120,7 +122,7 @@ def named_covariance(fit: FitRecord, chosen: Covariance) -> Array:
     """(p, p) covariance of the coefficients of the columns; NaN where an estimate is not finite."""
     identity = isinstance(fit.T, Selection) and fit.T.identity
     V = np.array(chosen.matrix) if identity else fit.T @ chosen.matrix @ fit.T.T
-    lost = ~fit.finite
+    lost = np.isnan(standard_errors(fit, chosen))
     V[lost], V[:, lost] = np.nan, np.nan
     return np.asarray(V)
 
@@ -173,5 +175,5 @@ def vcov(fit: FitRecord, cov: str = "model", cluster: Any = None) -> pd.DataFram
 
 def standard_errors(fit: FitRecord, chosen: Covariance) -> Array:
     """(p,) standard errors; NaN where an estimate is not finite."""
-    se = np.sqrt(linalg.variances(fit.T, chosen.matrix))
+    se = np.sqrt(known(fit, chosen, partial(linalg.variances, fit.T)))
     return np.where(fit.finite, se, np.nan)

@@ -30,6 +30,7 @@ from glminfer.inference.likelihood import (
     Comparison,
     Meat,
     check_comparable,
+    constant_lines,
     ratio,
     ratio_of_fits,
     score_comparison,
@@ -113,12 +114,12 @@ def anova(
     if test == "wald":
         return wald_rows(fit, kind, cov, cluster)
     _REFUSALS[test](fit, f"anova(test={test!r})")
-    table = _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
-    variance = variance_lines(fit, cov, cluster) if test == "score" else []
+    table, found = _table(fit, kind, test, score_meat(fit, cov, cluster) if test == "score" else None)
+    variance = [*variance_lines(fit, cov, cluster), *constant_lines(found)] if test == "score" else []
     return headed(table, [*heading(fit, kind, test), *variance])
 
 
-def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFrame:
+def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> tuple[pd.DataFrame, list[Comparison]]:
     where = stage_of(fit)
     pairs = PAIRS[kind](fit, where)
     larger = everything(where)
@@ -133,7 +134,7 @@ def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> pd.DataFr
     else:
         found = [ratio(small, large) for small, large in zip(smalls, larges, strict=True)]
     table = _rows([pair.term for pair in pairs], found)
-    return _with_deviance(fit, table, larges) if kind == "I" else table
+    return _with_deviance(fit, table, larges) if kind == "I" else table, found
 
 
 def _larges(fit: FitRecord, where: Stage, pairs: Sequence[Pair]) -> list[Nested]:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError
+from glminfer.errors import InputError, counted
 from glminfer.fit.nested import stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
 from glminfer.inference.covariance import Covariance, covariance_for_tests
 from glminfer.inference.distributions import f_tail
-from glminfer.inference.quadratic import quadratic
+from glminfer.inference.quadratic import informs, quadratic
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
@@ -31,7 +31,7 @@ def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
     rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])
     dof = float(chosen.dof)
     reference = "χ² reference" if np.isinf(dof) else f"F(df, {dof:g}) reference"
-    notes = [f"Note: {note}" for note in chosen.notes]
+    notes = [f"Note: {note}" for note in (*chosen.notes, *(one.why for one in tested if one.why))]
     return headed(rows, [*heading(fit, kind, "wald", reference), covariance_line, *notes])
 
 
@@ -79,21 +79,25 @@ def _is_numeric(fit: FitRecord, factor: str) -> bool:
 class _Tested:
     """A term, its estimable columns, and the combinations (q, r) of working coefficients it is tested by.
 
-    ``L`` is None when a coefficient of the term is infinite: a Wald statement about the rest would mislead.
+    ``L`` is None when a coefficient of the term is infinite: a Wald statement about the rest would mislead. So it is
+    when the covariance cannot tell the term from those that contain it, and ``why`` says so.
     """
 
     term: str
     estimable: int
     L: Array | None
+    why: str = ""
 
 
 def _row(fit: FitRecord, one: _Tested, chosen: Covariance) -> dict[str, Any]:
     """W = (Lγ)'(LVL')⁻¹(Lγ), as χ², or as F = W/df with clusters."""
     if one.L is None or not len(one.L):
         return {"term": one.term, "df": one.estimable, "statistic": np.nan, "p_value": np.nan}
-    joint = quadratic(fit, one.L, np.zeros(len(one.L)), chosen.matrix, [one.term] * len(one.L))
+    joint = quadratic(fit, one.L, np.zeros(len(one.L)), chosen, [one.term] * len(one.L))
     wald, df = joint.wald, joint.df
     denominator = float(chosen.dof)
+    if not df:
+        return {"term": one.term, "df": 0, "statistic": np.nan, "p_value": np.nan}
     p_value = f_tail(wald / df, df, denominator)
     if np.isinf(denominator):
         return {"term": one.term, "df": df, "statistic": wald, "p_value": p_value}
@@ -108,12 +112,24 @@ def _marginal(fit: FitRecord, chosen: Covariance) -> list[_Tested]:
     """Each term beside its relatives: the part of both that is uncorrelated with the relatives (car, Anova.II)."""
     tested = []
     for term in term_names.names(fit):
-        above = _estimable(fit, term_names.columns_of(fit, term_names.relatives(fit, term)))
+        relatives = term_names.relatives(fit, term)
+        above = _estimable(fit, term_names.columns_of(fit, relatives))
         own = _estimable(fit, term_names.columns_of(fit, [term]))
-        finite = fit.finite[[*above, *own]].all()
-        L = _uncorrelated(fit.T[[*above, *own]], fit.T[above], chosen.matrix) if finite else None
-        tested.append(_Tested(term, len(own), L))
+        if not fit.finite[[*above, *own]].all():
+            tested.append(_Tested(term, len(own), None))
+        elif above and not informs(fit, fit.T[above], chosen):
+            tested.append(_Tested(term, len(own), None, _untold(term, relatives, len(above), chosen)))
+        else:
+            tested.append(_Tested(term, len(own), _uncorrelated(fit.T[[*above, *own]], fit.T[above], chosen.matrix)))
     return tested
+
+
+def _untold(term: str, relatives: Sequence[str], count: int, chosen: Covariance) -> str:
+    rank = "" if np.isinf(chosen.dof) else f", of rank {chosen.dof:g} at most,"
+    return (
+        f"no type II test of {term}: the covariance{rank} cannot tell it from {', '.join(relatives)} "
+        f"({counted(count, 'coefficient')}), which contain it. Use more clusters, test='score', or type='III'"
+    )
 
 
 def _uncorrelated(both: Array, above: Array, V: Array) -> Array:

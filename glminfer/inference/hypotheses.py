@@ -14,7 +14,7 @@ from glminfer.inference.covariance import covariance_for_tests
 from glminfer.inference.distributions import critical, f_tail, two_sided
 from glminfer.inference.intervals import checked_level
 from glminfer.inference.linear import Hypotheses, read
-from glminfer.inference.matrix import Covariance
+from glminfer.inference.matrix import Covariance, errors_along
 from glminfer.inference.quadratic import Joint, quadratic
 from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array
@@ -70,7 +70,7 @@ def wald_test(
     asked = read(fit, hypothesis, rhs)
     chosen = covariance_for_tests(fit, cov, cluster)
     L = asked.L @ fit.T
-    found = quadratic(fit, L, asked.rhs, chosen.matrix, asked.rows)
+    found = quadratic(fit, L, asked.rhs, chosen, asked.rows)
     denominator = _denominator(L, chosen, found, dof)
     exact = np.isinf(denominator)
     scaled = found.wald / found.df if found.df else np.nan
@@ -134,7 +134,7 @@ def lincom(
     asked = read(fit, hypotheses, rhs)
     chosen = covariance_for_tests(fit, cov, cluster)
     L = asked.L @ fit.T
-    estimate, se, degrees = L @ fit.working, spread(L, chosen.matrix), reference_dof(L, chosen, dof)
+    estimate, se, degrees = L @ fit.working, errors_along(fit, L, chosen), reference_dof(L, chosen, dof)
     statistic = (estimate - asked.rhs) / se
     half = critical(checked_level(level), degrees) * se  # (41)
     columns = {
@@ -152,12 +152,6 @@ def lincom(
 
 
 # statistics ----------------------------------------------------------------------------------------------------------
-
-
-def spread(L: Array, V: Array) -> Array:
-    """√(l V l') of each row of L; NaN where the covariance has nothing to say."""
-    variance = np.einsum("qr,qr->q", L @ V, L)
-    return np.sqrt(np.where(variance > 0, variance, np.nan))
 
 
 def reference_dof(L: Array, chosen: Covariance, dof: float | None) -> Array:

@@ -42,7 +42,27 @@ _TITLES = {
     "penalised LR": "Penalised likelihood-ratio test, χ² reference",
     "score": "Score test (Rao), χ² reference",
 }
-Meat = Callable[[Stage, Nested, Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Meat:
+    """A robust variance of efficient scores.
+
+    Attributes
+    ----------
+    of : (where, small, A) -> (d, d)
+        Σ uu' over rows or clusters.
+    units : int
+        How many rows or clusters there are. With as many directions the statistic is a constant: their scores u_g
+        span the space they are tested in, and u'(Σ u_g u_g')⁻u = units whatever they are.
+    """
+
+    of: Callable[[Stage, Nested, Array], Array]
+    units: float
+
+    def judged(self, statistic: float, rank: int) -> Comparison:
+        """The test; no number where it does not depend on the data."""
+        return Comparison(float("nan") if rank >= self.units else statistic, rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +75,7 @@ class Comparison:
     @property
     def p_value(self) -> float:
         """Upper tail of χ²(df); NaN when nothing was tested."""
-        return chi2_tail(self.statistic, self.df) if self.df > 0 else float("nan")
+        return chi2_tail(self.statistic, self.df) if self.df > 0 and not np.isnan(self.statistic) else float("nan")
 
 
 def ratio(small: Nested, large: Nested) -> Comparison:
@@ -211,8 +231,9 @@ def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], m
             return found
     where, terms, _, A = efficient(where, small, (np.asarray(smaller), np.asarray(larger)))
     u = A.T @ terms.score[0]
-    V = A.T @ terms.information[0] @ A if meat is None else meat(where, small, A)
-    return Comparison(*linalg.quadratic_form(u, V))
+    if meat is None:
+        return Comparison(*linalg.quadratic_form(u, A.T @ terms.information[0] @ A))
+    return meat.judged(*linalg.quadratic_form(u, meat.of(where, small, A)))
 
 
 def _of_coordinates(
@@ -230,7 +251,7 @@ def _of_coordinates(
     beside = smaller.step(information, information @ unit)
     assert beside is not None
     A = unit - beside
-    return Comparison(*linalg.quadratic_form(A.T @ score, meat(where, small, A)))
+    return meat.judged(*linalg.quadratic_form(A.T @ score, meat.of(where, small, A)))
 
 
 def efficient(where: Stage, small: Nested, spaces: tuple[Array, Array]) -> tuple[Stage, Terms, Array, Array]:
@@ -269,11 +290,12 @@ def score_meat(fit: FitRecord, cov: str, cluster: Any) -> Meat | None:
     """The variance of efficient scores by name: None for the model's, else Σuu' over rows or clusters."""
     if cluster is None:
         one_of(cov, ["model", "HC0"], "cov of a score test")
-        return None if cov == "model" else _row_meat
+        return None if cov == "model" else Meat(_row_meat, fit.nobs)
     one_of(cov, ["model", "CR0", "CR1"], "cov of a clustered score test")
     _, sample = fit.with_rows()
     ways = tuple(subsets(groupings(fit, cluster), sample.weights > 0))
-    return partial(_cluster_meat, ways=ways, n=None if cov == "CR0" else fit.nobs)
+    of = partial(_cluster_meat, ways=ways, n=None if cov == "CR0" else fit.nobs)
+    return Meat(of, ways[0][1].count if len(ways) == 1 else np.inf)
 
 
 def _row_meat(where: Stage, small: Nested, A: Array) -> Array:
@@ -336,7 +358,18 @@ def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", c
     lost = large.shape[1] - small.shape[1] - found.df
     if meat is not None and lost > 0:
         heading.append(f"Note: the variance of the scores has rank {found.df}, {lost} too few for a joint test")
-    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", [*heading, *variance_lines(fit, cov, cluster)])
+    lines = [*heading, *variance_lines(fit, cov, cluster), *constant_lines([found])]
+    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", lines)
+
+
+def constant_lines(found: Sequence[Comparison]) -> list[str]:
+    """Why a score test has a rank but no statistic."""
+    if not any(one.df and np.isnan(one.statistic) for one in found):
+        return []
+    return [
+        "Note: no joint test of as many columns as there are clusters (or rows): the statistic would be their number, "
+        "whatever the data. Test fewer columns at once, or use cov='model'"
+    ]
 
 
 def variance_lines(fit: FitRecord, cov: str, cluster: Any) -> list[str]:

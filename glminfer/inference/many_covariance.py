@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.progress import progress
-from glminfer.errors import DataError, InputError, one_of
+from glminfer.errors import DataError, InputError, counted, one_of
 from glminfer.fit.batch import chunks, rows_of
 from glminfer.fit.panels import FitsRecord, Models, Panel
 from glminfer.fit.singles import refitted
 from glminfer.inference import clustered
 from glminfer.inference.clusters import Grouping, groupings_of
-from glminfer.inference.covariance import INDEPENDENT, KINDS, covariance
+from glminfer.inference.covariance import INDEPENDENT, KINDS
 from glminfer.inference.robust import POWER, TEXT
+from glminfer.inference.vanishing import negligible
 from glminfer.numerics import batched, lanes
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.threads import one_by_one
 
@@ -36,10 +39,13 @@ class Spread:
         Upper triangles, in working coefficients; NaN where there is none.
     dof : (m, p)
         Degrees of freedom of the reference of each coefficient; infinite is the normal.
+    robust : bool
+        Whether variances may be rounding of zero, of which there is none to report (`vanishing`).
     """
 
     packed: Array
     dof: Array
+    robust: bool = True
 
     def matrices(self, which: Models | slice = slice(None)) -> Array:
         """(R, R, k) matrices of some models, a lane each."""
@@ -51,8 +57,33 @@ def _order(size: int) -> int:
     return int((np.sqrt(8 * size + 1) - 1) / 2)
 
 
-def standard_errors(panel: Panel, spread: Spread) -> Array:
-    """(m, p) standard errors; NaN where an estimate is not finite."""
+def standard_errors(panel: Panel, spread: Spread, control: Control | None) -> Array:
+    """(m, p) standard errors; NaN where an estimate is not finite, or a robust variance zero but for rounding."""
+    variance = _variances(panel, spread.packed)
+    known = np.isfinite(panel.found.values)
+    if spread.robust:
+        of_model = _variances(panel, panel.found.covariance)
+        relative = np.divide(variance, of_model, out=np.full_like(variance, np.nan), where=known & (of_model > 0))
+        known &= ~(relative <= negligible(relative, (control or Control()).tol)[:, None])
+    return np.where(known, np.sqrt(variance), np.nan)
+
+
+def unknown(fits: FitsRecord, found: Sequence[Spread], errors: Sequence[Array]) -> tuple[str, ...]:
+    """A note that counts the models with variances that are zero but for rounding."""
+    lost = 0
+    for panel, spread, se in zip(fits.panels, found, errors, strict=True):
+        there = np.isfinite(panel.found.values) & np.isfinite(spread.packed[:, :1])
+        lost += int((there & np.isnan(se)).any(axis=1).sum())
+    if not lost:
+        return ()
+    return (
+        f"{counted(lost, 'model')} with coefficients in which the scores of every cluster or row are zero: no robust "
+        "standard error there",
+    )
+
+
+def _variances(panel: Panel, packed: Array) -> Array:
+    """(m, p) variances of the coefficients of the columns."""
     T = panel.stock.T
     R = T.shape[1]
     variance = np.zeros((len(panel), len(T)))
@@ -61,9 +92,8 @@ def standard_errors(panel: Panel, spread: Spread) -> Array:
         at = np.flatnonzero(row)
         for a in at:
             for b in at[at >= a]:
-                variance[:, j] += (1.0 if a == b else 2.0) * row[a] * row[b] * spread.packed[:, places[(a, b)]]
-    se = np.sqrt(np.maximum(variance, 0.0))
-    return np.where(np.isfinite(panel.found.values), se, np.nan)
+                variance[:, j] += (1.0 if a == b else 2.0) * row[a] * row[b] * packed[:, places[(a, b)]]
+    return np.maximum(variance, 0.0)
 
 
 def spreads(fits: FitsRecord, cov: Any, cluster: Any) -> tuple[list[Spread], str, tuple[str, ...]]:
@@ -91,7 +121,11 @@ def _independent(fits: FitsRecord, kind: str) -> tuple[list[Spread], str, tuple[
         )
     normal = [np.full(panel.found.values.shape, np.inf) for panel in fits.panels]
     if kind == "model":
-        return [Spread(p.found.covariance, dof) for p, dof in zip(fits.panels, normal, strict=True)], MODEL, ()
+        return (
+            [Spread(p.found.covariance, dof, robust=False) for p, dof in zip(fits.panels, normal, strict=True)],
+            MODEL,
+            (),
+        )
     _defined(fits, kind)
     found = [Spread(_robust(panel, kind), dof) for panel, dof in zip(fits.panels, normal, strict=True)]
     text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
@@ -207,7 +241,7 @@ def _one_by_one(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tupl
 
     def work(k: int) -> tuple[Array, Array, str]:
         fit = refitted(fits, panel, k)
-        chosen = covariance(fit, kind, cluster)
+        chosen = clustered.cluster_robust(fit, kind, cluster)
         turned = M @ fit.T
         return (turned @ chosen.matrix @ turned.T)[first, second], chosen.dof_for(fit.T), chosen.description
 

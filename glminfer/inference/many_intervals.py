@@ -105,7 +105,7 @@ def _wald(
     found = []
     for panel, spread, where in zip(fits.panels, spreads(fits, *how)[0], chosen, strict=True):
         degrees = spread.dof if dof is None else np.full(spread.dof.shape, float(dof))
-        half = critical(level, degrees) * standard_errors(panel, spread)
+        half = critical(level, degrees) * standard_errors(panel, spread, fits.call["control"])
         found.append((panel.found.values[:, where] - half[:, where], panel.found.values[:, where] + half[:, where]))
     return found
 

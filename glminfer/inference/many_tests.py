@@ -203,7 +203,8 @@ def chosen_scores(fits: FitsRecord, panel: Panel, terms: Sequence[str], cov: str
     frame = _coordinates(stock, without(stock, columns).embedding(stock))
     ways = () if cluster is None else groupings_of(stock.sample, fits.call["data"], cluster)
     regular = np.isfinite(small.working).all(axis=0) & _plain(panel)
-    batch = np.flatnonzero(regular) if len(ways) < 2 else np.zeros(0, dtype=np.intp)
+    few = len(ways) == 1 and frame[1].shape[1] >= ways[0].count  # a constant, which the single test has words for
+    batch = np.flatnonzero(regular) if len(ways) < 2 and not few else np.zeros(0, dtype=np.intp)
     statistic, df = np.full(len(panel), np.nan), np.zeros(len(panel), dtype=np.intp)
 
     def work(which: Models) -> Array:

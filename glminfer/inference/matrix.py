@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -78,6 +79,8 @@ class Covariance:
         For CR2: each combination of coefficients has degrees of freedom of its own.
     tests : bool
         Whether statistics and p-values may be made with it; not so the default of a fit that has no single valid one.
+    floor : float
+        Variances of at most this many times the model's are rounding of zero (`vanishing`): there is none to report.
     """
 
     matrix: Array
@@ -87,6 +90,7 @@ class Covariance:
     notes: tuple[str, ...] = ()
     leverages: Leverages | None = None
     tests: bool = True
+    floor: float = 0.0
 
     def dof_for(self, L: Array) -> Array:
         """Degrees of freedom of each linear combination (q, r) of the working coefficients, (q,)."""
@@ -100,6 +104,22 @@ class Covariance:
         if self.leverages is not None:
             return "t tests with Satterthwaite degrees of freedom"
         return "z (normal) tests" if np.isinf(self.dof) else f"t({self.dof:g}) tests"
+
+
+def errors_along(fit: FitRecord, L: Array, chosen: Covariance) -> Array:
+    """√(l V l') of each combination (q, r) of working coefficients; NaN where the covariance has nothing to say."""
+    variance = known(fit, chosen, lambda V: np.einsum("qr,qr->q", L @ V, L))
+    return np.sqrt(np.where(variance > 0, variance, np.nan))
+
+
+def known(fit: FitRecord, chosen: Covariance, variances: Callable[[Array], Array]) -> Array:
+    """The variances that a function of the matrix gives; NaN where they are rounding of zero beside the model's."""
+    found = variances(chosen.matrix)
+    if not chosen.floor:
+        return found
+    of_model = variances(fit.working_covariance)
+    none = (np.abs(found) <= chosen.floor * of_model) & (of_model > 0)
+    return np.where(none, np.nan, found)
 
 
 def root_of(variances: Array) -> Array:

@@ -18,8 +18,9 @@ from glminfer.inference.coefficients import Word
 from glminfer.inference.covariance import covariance
 from glminfer.inference.distributions import critical
 from glminfer.inference.estimable import refuse_aliased, refuse_separated
-from glminfer.inference.hypotheses import reference_dof, spread, with_notes
+from glminfer.inference.hypotheses import reference_dof, with_notes
 from glminfer.inference.intervals import checked_level
+from glminfer.inference.matrix import errors_along
 from glminfer.inference.names import unknown_name
 from glminfer.inference.table import Table
 from glminfer.numerics.blocks import Array
@@ -166,7 +167,7 @@ def delta(
     found = [derived(fit, text) for text in texts]
     chosen = covariance(fit, cov, cluster)
     gradient = np.array([one.gradient for one in found]) @ fit.T
-    estimate, se = np.array([one.value for one in found]), spread(gradient, chosen.matrix)  # (42)
+    estimate, se = np.array([one.value for one in found]), errors_along(fit, gradient, chosen)  # (42)
     degrees = reference_dof(gradient, chosen, dof)
     half = critical(checked_level(level), degrees) * se
     columns = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from glminfer.inference.answers import answered
 from glminfer.inference.covariance import Covariance, covariance
 from glminfer.inference.distributions import critical
 from glminfer.inference.intervals import checked_level
-from glminfer.inference.matrix import root_of
+from glminfer.inference.matrix import known, root_of
 from glminfer.inference.placement import spread
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Block
@@ -54,16 +55,19 @@ class LinkValues:
 
 
 def link_values(
-    fit: FitRecord, newdata: Any = None, unseen: Literal["raise", "nan"] = "raise", V: Array | None = None
+    fit: FitRecord,
+    newdata: Any = None,
+    unseen: Literal["raise", "nan"] = "raise",
+    chosen: Covariance | None = None,
 ) -> LinkValues:
     """Linear predictors of the fitted rows, or of new rows, with standard errors when a covariance is given."""
-    return _fitted_values(fit, V) if newdata is None else _new_values(fit, newdata, unseen, V)
+    return _fitted_values(fit, chosen) if newdata is None else _new_values(fit, newdata, unseen, chosen)
 
 
-def _fitted_values(fit: FitRecord, V: Array | None) -> LinkValues:
+def _fitted_values(fit: FitRecord, chosen: Covariance | None) -> LinkValues:
     rows, sample = fit.with_rows()
     eta = rows.map(kernels.eta, fit.working[None])[:, 0]
-    se = None if V is None else root_of(rows.map(kernels.quadratic, V))
+    se = None if chosen is None else root_of(known(fit, chosen, partial(rows.map, kernels.quadratic)))
     if fit.separated_rows is not None:
         eta = np.where(fit.separated_rows, np.where(sample.y > 0.5, np.inf, -np.inf), eta)
         silent = ~fit.separated_rows & (sample.weights == 0)
@@ -73,13 +77,13 @@ def _fitted_values(fit: FitRecord, V: Array | None) -> LinkValues:
     return LinkValues(eta, se, sample.used, sample.columns.n, sample.columns.index)
 
 
-def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], V: Array | None) -> LinkValues:
+def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], chosen: Covariance | None) -> LinkValues:
     new = fit.design.block(newdata, unseen=unseen, coded=None)
     eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset)
     se = None
-    if V is not None:
+    if chosen is not None:
         Z = new.X @ fit.T
-        se = np.where(np.isfinite(eta), root_of(linalg.row_forms(Z, V)), np.nan)
+        se = np.where(np.isfinite(eta), root_of(known(fit, chosen, partial(linalg.row_forms, Z))), np.nan)
     return LinkValues(eta, se, new.keep, new.n, new.index)
 
 
@@ -159,7 +163,7 @@ def predict(
         if type == "terms":
             return _terms(fit, rows, unseen)
         if chosen is not None:
-            found = link_values(fit, rows, unseen, chosen.matrix)
+            found = link_values(fit, rows, unseen, chosen)
             return _with_interval(fit, found, type, critical(level, _degrees(fit, rows, unseen, chosen)))
         return _plain(fit, link_values(fit, rows, unseen), type, threshold)
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glminfer.errors import InputError
 from glminfer.fit.records import FitRecord
-from glminfer.inference.matrix import bread_root
+from glminfer.inference.matrix import Covariance, bread_root
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.spread import Root
@@ -27,7 +28,7 @@ class Joint:
     independent: int
 
 
-def quadratic(fit: FitRecord, L: Array, rhs: Array, V: Array, rows: Sequence[str]) -> Joint:
+def quadratic(fit: FitRecord, L: Array, rhs: Array, chosen: Covariance, rows: Sequence[str]) -> Joint:
     """W = (Lγ - r)'(L V L')⁻(Lγ - r) for combinations L (q, r) of working coefficients γ (40).
 
     The combinations are first replaced by equivalent ones that are independent with unit variance under the inverse
@@ -39,14 +40,25 @@ def quadratic(fit: FitRecord, L: Array, rhs: Array, V: Array, rows: Sequence[str
     InputError
         If the hypotheses, told by ``rows``, cannot hold together.
     """
-    if not linalg.all_finite(V):
+    if not linalg.all_finite(chosen.matrix):
         return Joint(float("nan"), 0, len(L))
     white = _whitened(fit, L)
     _refuse_contradictions(white, rhs, rows)
     z = white.A @ fit.working - (white.left[:, : white.rank].T @ (rhs / white.size)) / white.singular
-    variances, axes = np.linalg.eigh(white.A @ V @ white.A.T)
-    kept = variances > _FLAT * variances.max(initial=0.0)
+    variances, axes = np.linalg.eigh(white.A @ chosen.matrix @ white.A.T)
+    kept = _above_rounding(variances, chosen)
     return Joint(float(((axes.T @ z)[kept] ** 2 / variances[kept]).sum()), int(kept.sum()), white.rank)
+
+
+def informs(fit: FitRecord, L: Array, chosen: Covariance) -> bool:
+    """Whether every combination of these (q, r) has a variance, so that others can be made uncorrelated with them."""
+    A = _whitened(fit, L).A
+    variances = np.asarray(np.linalg.eigvalsh(A @ chosen.matrix @ A.T), dtype=float)
+    return bool(_above_rounding(variances, chosen).all())
+
+
+def _above_rounding(variances: Array, chosen: Covariance) -> NDArray[np.bool_]:
+    return np.asarray(variances > max(_FLAT * variances.max(initial=0.0), chosen.floor))
 
 
 @dataclass(frozen=True, slots=True)

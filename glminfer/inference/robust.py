@@ -26,6 +26,8 @@ def heteroscedasticity_robust(fit: FitRecord, kind: str) -> Covariance:
     if kind == "HC1":
         matrix = matrix * (fit.nobs / residual_rows(fit, kind))
     text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
+    if fit.grouped and not POWER[kind]:  # a single trial fits itself only where it is separated
+        found = rows.sum(scores.meat, fit.working[None], fit.family, V, 1)
     return Covariance(matrix, kind, np.inf, text, _leverage_note(found.full, kind))
 
 

@@ -14,7 +14,7 @@ from glminfer.fit.panels import FitsRecord, Panel
 from glminfer.fit.singles import HOLE
 from glminfer.inference.distributions import critical, two_sided
 from glminfer.inference.intervals import checked_dof, checked_level
-from glminfer.inference.many_covariance import Spread, coefficients, spreads, standard_errors
+from glminfer.inference.many_covariance import coefficients, spreads, standard_errors, unknown
 from glminfer.inference.many_labels import coefficient_statuses, first_columns, labels, roles
 from glminfer.inference.multiplicity import adjust as adjusted
 from glminfer.numerics import batched
@@ -70,19 +70,22 @@ def tidy(
     checked_level(level)
     checked_dof(dof)
     found, text, notes = spreads(fits, cov, cluster)
-    parts = [_statements(p, s, dof, level, exponentiate) for p, s in zip(fits.panels, found, strict=True)]
+    errors = [standard_errors(p, s, fits.call["control"]) for p, s in zip(fits.panels, found, strict=True)]
+    degrees = [spread.dof if dof is None else dof for spread in found]
+    pairs = zip(fits.panels, errors, degrees, strict=True)
+    parts = [_statements(panel, se, df, level, exponentiate) for panel, se, df in pairs]
     sizes = [len(panel.columns) for panel in fits.panels]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     terms, statuses = labels(fits.panels, [panel.columns for panel in fits.panels]), coefficient_statuses(fits)
     table = pd.DataFrame({**first_columns(fits, sizes), "term": terms, **columns, "status": statuses})
-    table.attrs = {"covariance": text, "notes": notes}
+    table.attrs = {"covariance": text, "notes": (*notes, *unknown(fits, found, errors))}
     return table if adjust is None else _adjusted(fits, table, adjust, family)
 
 
-def _statements(panel: Panel, spread: Spread, dof: float | None, level: float, exponentiate: bool) -> dict[str, Any]:
+def _statements(panel: Panel, se: Array, dof: Array | float, level: float, exponentiate: bool) -> dict[str, Any]:
     """Wald statements about every coefficient of a panel (20), (21)."""
-    estimate, se = panel.found.values, standard_errors(panel, spread)
-    degrees = spread.dof if dof is None else np.full(estimate.shape, float(dof))
+    estimate = panel.found.values
+    degrees = np.broadcast_to(np.asarray(dof, dtype=float), estimate.shape)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         statistic = estimate / se
         half = critical(level, degrees) * se

@@ -178,7 +178,7 @@ def augment(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
     >>> [name for name in table if name.startswith(".")]
     ['.fitted', '.se_fit', '.prob', '.resid', '.hat', '.std_resid', '.cooksd']
     """
-    found = link_values(fit, newdata, V=shown_covariance(fit).matrix)
+    found = link_values(fit, newdata, chosen=shown_covariance(fit))
     assert found.se is not None
     columns = {".fitted": found.eta, ".se_fit": found.se, ".prob": probability(fit, found.eta)}
     if newdata is None:

@@ -552,10 +552,86 @@ def test_a_row_that_fits_itself_adds_nothing() -> None:
     data = pd.DataFrame({"s": [3, 4, 6, 5, 2], "f": [7, 6, 4, 5, 8], "x": [0.0, 1, 2, 3, 4], "last": [0, 0, 0, 0, 1]})
     fit = gi.logit("cbind(s, f) ~ x + last", data)
     rest = gi.logit("cbind(s, f) ~ x", data.iloc[:4])
+    assert "1 row has leverage 1 (it fits itself exactly) and adds nothing to HC0" in fit.summary("HC0")
     for kind in ("HC2", "HC3"):
         agree(fit.vcov(kind).loc[["Intercept", "x"], ["Intercept", "x"]], rest.vcov(kind))
         assert f"1 row has leverage 1 (it fits itself exactly) and adds nothing to {kind}" in fit.summary(kind)
     agree(fit.vcov("CR2", cluster=range(5)).iloc[:2, :2], rest.vcov("HC2"))
+
+
+def nested_clusters() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    g = np.repeat(list("abcd"), 60)
+    data = pd.DataFrame({"x": rng.normal(size=240), "z": rng.normal(size=240), "g": g, "y": rng.integers(0, 2, 240)})
+    data["part"] = np.where(data.g == "a", "a", data.g + (np.arange(240) % 8).astype(str))
+    return data
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+def test_clusters_with_coefficients_of_their_own_have_no_covariance(kind: str) -> None:
+    """Each cluster's scores sum to zero in its own slope and level: the sandwich is zero but for rounding."""
+    data = nested_clusters()
+    for formula in ("y ~ x*g", "y ~ 0 + g + g:x"):
+        fit = gi.logit(formula, data.assign(x=1e3 * data.x + 1e4))
+        text = (
+            f"cov={kind!r} is not defined for this fit: the scores of every cluster are zero in all of its coefficient"
+        )
+        for cluster in ("g", ["g", "part"]):
+            with pytest.raises(gi.errors.DataError, match=text):
+                fit.tidy(cov=kind, cluster=cluster)
+            with pytest.raises(gi.errors.DataError, match="Choose clusters that the formula has no coefficients for"):
+                fit.wald_test("x:g" if "*" in formula else "g:x", cov=kind, cluster=cluster)
+    coded = gi.logit("y ~ x*g", data, control=gi.Control(coded=True))
+    with pytest.raises(gi.errors.DataError, match="not defined for this fit"):
+        coded.tidy(cov=kind, cluster="g")
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+def test_coefficients_that_one_cluster_decides_have_no_standard_error(kind: str) -> None:
+    """Level a is one cluster, the others are eight each: what is said of them is what their rows alone say."""
+    data = nested_clusters()
+    how = {"cov": kind, "cluster": "part"}
+    fit = gi.logit("y ~ 0 + g + g:x", data)
+    table = fit.tidy(**how).set_index("term")
+    lost = ["g[a]", "g[a]:x"]
+    assert table.loc[lost, ["std_error", "statistic", "p_value", "conf_low", "conf_high"]].isna().all(axis=None)
+    assert table.drop(index=lost)[["std_error", "p_value"]].notna().all(axis=None)
+    assert any(
+        f"no {kind} standard error for g[a], g[a]:x: the scores of every cluster" in n for n in table.attrs["notes"]
+    )
+    assert fit.vcov(**how).loc[lost].isna().all(axis=None)
+    assert np.isnan(fit.wald_test("g[a] = 0", **how).statistic[0])
+    assert np.isnan(fit.lincom("g[a] + 2*g[a]:x", **how).std_error[0])
+    assert np.isnan(fit.delta("exp(g[a])", **how).std_error[0])
+    new = pd.DataFrame({"g": ["a", "b"], "x": [0.3, 0.3]})
+    assert fit.predict(new, interval="confidence", **how).std_error.isna().tolist() == [True, False]
+    assert fit.predict(interval="confidence", **how).std_error.isna().to_numpy().tolist() == (data.g == "a").tolist()
+    if kind in ("CR0", "CR2"):  # no factor that counts all clusters or rows
+        rest = gi.logit("y ~ 0 + g + g:x", data[data.g != "a"])
+        agree(fit.vcov(**how).drop(index=lost, columns=lost), rest.vcov(**how), 1e-8)
+
+
+def test_many_models_say_the_same_of_such_coefficients() -> None:
+    data = nested_clusters()
+    data["y2"] = np.random.default_rng(1).integers(0, 2, 240)
+    fits = gi.logit_many("0 + g + g:x", data, outcomes=["y", "y2"])
+    for kind in ("CR0", "CR1", "CR3"):
+        table = fits.tidy(cov=kind, cluster="part")
+        for outcome in ("y", "y2"):
+            own = gi.logit(f"{outcome} ~ 0 + g + g:x", data).tidy(cov=kind, cluster="part")
+            mine = table[table.outcome == outcome].std_error.to_numpy()
+            np.testing.assert_allclose(mine, own.std_error, rtol=1e-8)
+        assert any(note.startswith("2 models with coefficients in which the scores") for note in table.attrs["notes"])
+        assert fits.tidy(cov=kind, cluster="g").std_error.isna().all()
+        assert fits.confint(method="wald", cov=kind, cluster="g").conf_low.isna().all()
+
+
+def test_rows_that_all_fit_themselves_have_no_covariance() -> None:
+    data = pd.DataFrame({"s": [3, 4, 6], "f": [7, 6, 4], "g": list("abc")})
+    fit = gi.logit("cbind(s, f) ~ g", data)
+    for kind in ("HC0", "HC2", "HC3"):
+        with pytest.raises(gi.errors.DataError, match=r"every row has coefficients of its own.*Use cov='model'"):
+            fit.tidy(cov=kind)
 
 
 # tables and printing --------------------------------------------------------------------------------------------------

@@ -473,3 +473,38 @@ def test_offsets_stay_in_every_model(frame):
     np.testing.assert_allclose(fit.anova().statistic, expected, rtol=1e-8)
     keyword = gi.logit("y ~ x + g", shifted, offset="o")
     np.testing.assert_allclose(keyword.anova().statistic, expected, rtol=1e-8)
+
+
+def few_clusters() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"g": rng.choice(list("abcd"), 600), "h": rng.choice(list("pqrs"), 600)})
+    return data.assign(c=rng.integers(0, 6, 600), x=rng.normal(size=600), y=rng.integers(0, 2, 600))
+
+
+def test_type_ii_wald_with_fewer_clusters_than_relatives_is_no_test():
+    """Six clusters and nine coefficients of g:h: nothing is uncorrelated with them but what has no variance at all."""
+    fit = gi.logit("y ~ x + g*h", few_clusters())
+    table = fit.anova(test="wald", cluster="c").set_index("term")
+    assert table.loc[["g", "h"], ["statistic", "p_value"]].isna().all(axis=None)
+    expected = fit.wald_test("g:h", cluster="c").iloc[0]
+    assert table.loc["g:h", ["df", "statistic", "p_value"]].tolist() == pytest.approx(
+        [expected.df, expected.statistic, expected.p_value], rel=1e-8
+    )
+    assert table.p_value["x"] == pytest.approx(fit.wald_test("x", cluster="c").p_value[0], rel=1e-8)
+    told = repr(fit.anova(test="wald", cluster="c"))
+    why = "no type II test of g: the covariance, of rank 5 at most, cannot tell it from g:h (9 coefficients), which"
+    assert why in told
+    assert "Use more clusters, test='score', or type='III'" in told
+
+
+def test_score_tests_of_as_many_columns_as_clusters_are_no_tests():
+    """u'(Σ u_g u_g')⁻u is the number of clusters as soon as their scores span the space, whatever the outcome."""
+    data = few_clusters().assign(c=lambda d: d.c % 3)
+    fit = gi.logit("y ~ x + g", data)
+    table = fit.anova(test="score", cov="CR0", cluster="c").set_index("term")
+    assert np.isnan(table.statistic["g"])
+    assert table.p_value["x"] > 0
+    fits = gi.logit_many("x + g", data, outcomes=["y"])
+    many = fits.score_test("g", cov="CR0", cluster="c").iloc[0]
+    assert np.isnan(many.statistic)
+    assert many.df == table.df["g"] == 3

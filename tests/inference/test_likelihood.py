@@ -490,6 +490,8 @@ def test_few_clusters_and_a_rank_too_small_are_said(frame):
     assert lines[2] == "Note: the variance of the scores has rank 3, 1 too few for a joint test"
     assert lines[4].startswith("Note: 3 clusters of")
     assert lines[4].endswith("are few for a χ² reference")
+    assert lines[5].startswith("Note: no joint test of as many columns as there are clusters (or rows): the statistic")
+    assert np.isnan(fit.score_test(["z", "u", "g"], cluster=frame.index.to_numpy() % 3).p_value[0])
 
 
 def test_a_fit_that_stopped_early_has_no_likelihood_tests(frame):

@@ -1,0 +1,73 @@
+"""Robust variances that are zero by construction: where the scores of every cluster, or row, sum to zero.
+
+With ``y ~ x*g`` and clusters ``g`` each cluster has coefficients of its own, so its scores for them are zero at the
+estimate, whatever the data; a row that fits itself has a residual of zero. The sandwich is then zero in those
+coefficients up to rounding, which is no statement about how precise they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from glminfer.errors import DataError, counted
+from glminfer.fit.records import FitRecord
+from glminfer.inference.matrix import Covariance
+from glminfer.numerics import linalg
+from glminfer.numerics.blocks import Array
+
+ROUNDING = 1e-13  # of the largest variance, in units of the model's: what the sums of a sandwich cannot tell from zero
+_NAMED = 6  # coefficients spelled out in a message
+
+
+def negligible(relative: Array, tol: float) -> Array:
+    """Robust variances (..., p) over the model's that are zero but for rounding: the floor of each model, (...).
+
+    Scores sum to zero as far as the iteration went, to ``tol`` standard errors.
+    """
+    largest = np.max(relative, axis=-1, initial=0.0, where=np.isfinite(relative))
+    return np.asarray(np.maximum(ROUNDING * largest, (10 * tol) ** 2))
+
+
+def without_rounding(fit: FitRecord, chosen: Covariance) -> Covariance:
+    """The covariance, with the variances it has none of marked; refused where it has none at all."""
+    finite = np.flatnonzero(fit.finite)
+    variances = partial(linalg.variances, fit.T)
+    relative = (variances(chosen.matrix) / np.where(fit.finite, variances(fit.working_covariance), 1.0))[finite]
+    if not np.isfinite(relative).all() or not finite.size:
+        return chosen
+    floor = max(float(negligible(relative, fit.control.tol)), chosen.floor)
+    lost = [fit.columns[j] for j in finite[relative <= floor]]
+    if len(lost) == len(finite):
+        _refuse(fit, chosen, lost)
+    return replace(chosen, floor=floor, notes=(*chosen.notes, *_note(chosen, lost)))
+
+
+def _refuse(fit: FitRecord, chosen: Covariance, lost: list[str]) -> None:
+    units, way = _units(chosen)
+    raise DataError(
+        f"cov={chosen.kind!r} is not defined for this fit: the scores of {units} are zero in all of its coefficients "
+        f"({_some(lost)}), because {units} has coefficients of its own. Every standard error would be zero, which says "
+        f"nothing of {counted(fit.nobs, 'row')}. {way}"
+    )
+
+
+def _note(chosen: Covariance, lost: list[str]) -> tuple[str, ...]:
+    if not lost:
+        return ()
+    units, way = _units(chosen)
+    return (f"no {chosen.kind} standard error for {_some(lost)}: the scores of {units} are zero there. {way}",)
+
+
+def _units(chosen: Covariance) -> tuple[str, str]:
+    """Whose scores were summed, and the way out."""
+    if chosen.kind.startswith("HC"):
+        return "every row", "Use cov='model'."
+    return "every cluster", "Choose clusters that the formula has no coefficients for, or cov='model' or 'HC3'."
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
