@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from glminfer.data import frames
 from glminfer.data.columns import Column, Factor
 from glminfer.data.frames import Columns
 from glminfer.errors import DataError
+
+Stamp: TypeAlias = tuple[int, int]
 
 # files ---------------------------------------------------------------------------------------------------------------
 
@@ -32,6 +35,30 @@ def opened(path: str) -> Any:
         return pq.ParquetFile(path, pre_buffer=False)
     except (OSError, ValueError) as error:  # what pyarrow raises is one of these
         raise _unreadable(path, error) from error
+
+
+def stamp(path: str) -> Stamp:
+    """Bytes of a file, and when it was last written (ns)."""
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def refuse_changed(path: str, seen: Stamp, rows: int) -> None:
+    """Raise if a file is another one than it was when `gi.parquet` described it."""
+    if os.path.exists(path) and stamp(path) == seen:
+        return
+    found = opened(path).metadata.num_rows  # says what is wrong with a file that is gone or broken
+    if found != rows:
+        raise _of_other_length(path, "fewer" if found < rows else "more")
+    raise DataError(
+        f"The file {path!r} has been written again since gi.parquet described it: it had {seen[0]:,} bytes and has "
+        f"{stamp(path)[0]:,}, of another time. Numbers of both would be mixed. Describe them again with gi.parquet "
+        "and fit again; fit.with_data(gi.parquet(…)) is for the same rows in new files."
+    )
+
+
+def _of_other_length(path: str, which: str) -> DataError:
+    return DataError(f"The file {path!r} has changed while it was read: it has {which} rows. Fit again.")
 
 
 def batches_of(path: str, types: dict[str, Any], keys: dict[str, Any], sizes: list[int]) -> Iterator[Any]:
@@ -55,12 +82,12 @@ def _own_batches(path: str, names: list[str], sizes: list[int]) -> Iterator[Any]
         while left is None or len(left) < size:
             more = next(batches, None)
             if more is None:
-                raise DataError(f"The file {path!r} has changed while it was read: it has fewer rows. Fit again.")
+                raise _of_other_length(path, "fewer")
             left = more if left is None or not len(left) else pa.concat_tables([left, more])
         yield left.slice(0, size).combine_chunks()
         left = left.slice(size)
     if (left is not None and len(left)) or any(map(len, batches)):
-        raise DataError(f"The file {path!r} has changed while it was read: it has more rows. Fit again.")
+        raise _of_other_length(path, "more")
 
 
 def _raw_batches(path: str, names: list[str], rows: int) -> Iterator[Any]:

@@ -60,6 +60,10 @@ class Pieces(Protocol):
         """Whether they are read whenever they are asked for."""
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a fit notes of where its columns come from."""
+
+    @property
     def stops(self) -> Sequence[int]:
         """Where each piece ends among all rows."""
 

@@ -271,7 +271,7 @@ def _sample(
         n_given=selection.n_given,
         n_rows=selection.n_rows,
         columns=rows,
-        notes=(*selection.notes(), *learned.notes, *gone),
+        notes=(*pieces.notes, *selection.notes(), *learned.notes, *gone),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
     )

@@ -98,6 +98,11 @@ class DaskPieces:
         """Never."""
         return False
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: partitions have their columns from one place."""
+        return ()
+
     def whole(self, names: Iterable[str]) -> Columns:
         """Some columns over all rows, brought here."""
         dask = _dask()

@@ -17,6 +17,7 @@ from glminfer.data import frames
 from glminfer.data.frames import Columns
 from glminfer.data.levels import Levels, conformed, levels_of, united
 from glminfer.data.parquet_files import (
+    Stamp,
     batches_of,
     columns_of,
     common_type,
@@ -24,7 +25,9 @@ from glminfer.data.parquet_files import (
     is_number,
     key_type,
     opened,
+    refuse_changed,
     refuse_without_pyarrow,
+    stamp,
     whole_frame,
     write_tables,
 )
@@ -59,6 +62,10 @@ class Parquet:
         Most rows read at a time.
     keys : tuple of dict
         For each file the values of columns that the names of its folders give.
+    stamps : tuple of (int, int)
+        Bytes of each file and when it was written: a file that is written again is not read as if it were the same.
+    shadowed : tuple of str
+        Names that folders give and the files have as columns, which go first.
     """
 
     files: tuple[str, ...]
@@ -67,6 +74,8 @@ class Parquet:
     scratch: str | None = None
     piece_rows: int = _ROWS
     keys: tuple[dict[str, Any], ...] = ()
+    stamps: tuple[Stamp, ...] = ()
+    shadowed: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -87,6 +96,8 @@ class Parquet:
 
     def to_pandas(self) -> pd.DataFrame:
         """All of it in memory."""
+        for described in zip(self.files, self.stamps, self.lengths, strict=True):
+            refuse_changed(*described)
         return whole_frame(self.files, self.names, self.keys)
 
     def _types(self, wanted: Iterable[str], labels: Iterable[str]) -> dict[str, Any]:
@@ -103,9 +114,14 @@ class Parquet:
         return [[min(most, n - start) for start in range(0, n, most)] for n in self.lengths]
 
     def _read(self, types: dict[str, Any], labels: set[str]) -> Iterator[Columns]:
-        files = zip(self.files, self.keys, self.sizes, strict=True)
-        batches = (batch for path, keys, sizes in files for batch in batches_of(path, types, keys, sizes))
-        return ahead(columns_of(batch, types, labels) for batch in batches)
+        return ahead(columns_of(batch, types, labels) for batch in self._batches(types))
+
+    def _batches(self, types: dict[str, Any]) -> Iterator[Any]:
+        described = zip(self.files, self.stamps, self.lengths, strict=True)
+        for one, keys, sizes in zip(described, self.keys, self.sizes, strict=True):
+            refuse_changed(*one)
+            yield from batches_of(one[0], types, keys, sizes)
+            refuse_changed(*one)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +148,12 @@ class ParquetPieces:
     def read_again(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Columns of the files that the names of folders give as well."""
+        twice = ", ".join(name for name in self.table.shadowed if name in self.types)
+        return (f"{twice}: taken from the columns of the files, not from the names of their folders",) if twice else ()
 
     @property
     def stops(self) -> list[int]:
@@ -218,7 +240,9 @@ def parquet(
     keys = tuple({name: value for name, value in file.keys.items() if name not in own} for file in files)
     lengths = tuple(file.metadata.num_rows for file in described)
     where = None if scratch is None else os.fspath(scratch)
-    found = Parquet(tuple(file.path for file in files), (*own, *keys[0]), lengths, where, keys=keys)
+    stamps, shadowed = tuple(stamp(file.path) for file in files), tuple(name for name in files[0].keys if name in own)
+    paths = tuple(file.path for file in files)
+    found = Parquet(paths, (*own, *keys[0]), lengths, where, keys=keys, stamps=stamps, shadowed=shadowed)
     if columns is None:
         return found
     frames.refuse_unknown(columns, found)

@@ -102,6 +102,10 @@ def test_a_column_of_the_files_goes_before_the_name_of_a_folder(tmp_path: Path) 
     rows(2)[["y", "x"]].to_parquet(inner / "a.parquet", index=False)
     assert gi.parquet(tmp_path).names == ("y", "x")
     assert np.isfinite(gi.logit("y ~ x", gi.parquet(tmp_path)).coef["x"])
+    said = "x: taken from the columns of the files, not from the names of their folders"
+    assert said in gi.logit("y ~ x", gi.parquet(tmp_path)).notes
+    assert said in gi.logit("y ~ x", gi.parquet(tmp_path)).summary()
+    assert said not in gi.logit("y ~ 1", gi.parquet(tmp_path)).notes
 
 
 def test_files_whose_folders_differ(tmp_path: Path) -> None:

@@ -344,6 +344,29 @@ def test_a_file_that_changes_while_it_is_read(folder: Path) -> None:
         gi.logit("y ~ x", data)
 
 
+def test_a_file_written_again_is_not_read_as_if_it_were_the_same(folder: Path) -> None:
+    data = gi.parquet(folder)
+    fit = gi.logit("y ~ x", data)
+    expected, robust = fit.augment(), fit.tidy(cov="HC1")
+    changed(folder, 1, lambda frame: frame.assign(x=100 * frame.x))
+    text = r"part-1\.parquet' has been written again since gi\.parquet described it: it had [\d,]+ bytes and has"
+    asks = {
+        "fit": lambda: gi.logit("y ~ x", data),
+        "augment": fit.augment,
+        "update": lambda: fit.update("~ ."),
+        "many": lambda: gi.logit_many("x", data, outcomes=["y"]),
+        "predict": lambda: fit.predict(data),
+    }
+    for ask in asks.values():
+        with pytest.raises(gi.DataError, match=text):
+            ask()
+    pd.testing.assert_frame_equal(fit.tidy(cov="HC1"), robust)  # the numbers of the fit are its own
+    again = gi.logit("y ~ x", gi.parquet(folder))
+    assert again.coef["x"] != fit.coef["x"]
+    changed(folder, 1, lambda frame: frame.assign(x=frame.x / 100))
+    pd.testing.assert_frame_equal(fit.with_data(gi.parquet(folder)).augment(), expected)
+
+
 def test_columns_of_other_kinds(tmp_path: Path) -> None:
     """Bytes, decimals, half precision and dates: as when read into memory by pyarrow."""
     frame = rows(7)
