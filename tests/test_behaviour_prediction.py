@@ -327,3 +327,24 @@ def test_one_outcome_only_has_no_auc(fit, trials):
     table = fit.score(trials[trials.y == 1])
     assert np.isnan(table.auc[0])
     assert table.n[0] == trials.y.sum()
+
+
+def test_contributions_of_columns_far_from_zero_keep_their_digits():
+    """x at 1e9: what a term adds is told about the mean, and all parts add up to the linear predictor."""
+    rng = np.random.default_rng(0)
+    near = pd.DataFrame({"x": rng.normal(size=400), "z": rng.normal(size=400), "g": rng.choice(list("abc"), 400)})
+    near["x"] = (near.x + 1e9) - 1e9  # what can be stored there
+    near["y"] = (rng.uniform(size=400) < 1 / (1 + np.exp(-near.x))).astype(int)
+    far = near.assign(x=near.x + 1e9)
+    one, other = (gi.logit("y ~ x + z + g", data) for data in (near, far))
+    for here, there in ((None, None), (near[:50], far[:50])):
+        a, b = one.predict(here, type="terms"), other.predict(there, type="terms")
+        difference = b.x - a.x  # the mean itself is known to its last digit, 1e-7
+        assert np.ptp(difference) < 1e-12
+        assert abs(difference).max() < 3e-7
+        np.testing.assert_allclose(b[["z", "g"]], a[["z", "g"]], atol=1e-12)
+        np.testing.assert_allclose(b.sum(axis=1), other.predict(there, type="link"), atol=1e-12)
+        np.testing.assert_allclose(other.predict(there, type="link"), one.predict(here, type="link"), atol=1e-12)
+        np.testing.assert_allclose(other.predict(there), one.predict(here), atol=1e-12)
+    coded = gi.logit("y ~ x + z + g", near, control=gi.Control(coded=True))
+    pd.testing.assert_frame_equal(coded.predict(type="terms"), one.predict(type="terms"), rtol=1e-8, atol=1e-10)

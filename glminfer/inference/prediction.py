@@ -23,6 +23,7 @@ from glminfer.inference.matrix import known, root_of
 from glminfer.inference.placement import spread
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.selection import Selection
 
 _AT_ONCE = 16  # columns of all rows held at once
 TYPES = ("response", "link", "class", "terms")
@@ -79,12 +80,19 @@ def _fitted_values(fit: FitRecord, chosen: Covariance | None) -> LinkValues:
 
 def _new_values(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"], chosen: Covariance | None) -> LinkValues:
     new = fit.design.block(newdata, unseen=unseen, coded=None)
-    eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset)
+    eta = _beyond(fit, new.X, _linear_predictor(fit, new.X) + new.offset)
     se = None
     if chosen is not None:
         Z = new.X @ fit.T
         se = np.where(np.isfinite(eta), root_of(known(fit, chosen, partial(linalg.row_forms, Z))), np.nan)
     return LinkValues(eta, se, new.keep, new.n, new.index)
+
+
+def _linear_predictor(fit: FitRecord, X: Array) -> Array:
+    """X b, by way of the working columns where there are any: with columns far from zero b cancels digits."""
+    T = fit.T
+    plain = T.identity if isinstance(T, Selection) else np.array_equal(T, np.eye(*T.shape))
+    return np.asarray(X @ fit.linear if plain else (X @ T) @ fit.working)
 
 
 def _beyond(fit: FitRecord, X: Array, eta: Array) -> Array:
@@ -229,7 +237,7 @@ def _with_interval(fit: FitRecord, found: LinkValues, type: str, quantile: Array
     return pd.DataFrame({name: found.series(v, name) for name, v in columns.items()}, index=found.index)
 
 
-Combined = Callable[[Array], Array]
+Combined = Callable[[Array, Array], Array]
 
 
 def _terms(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> pd.DataFrame:
@@ -239,8 +247,8 @@ def _terms(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> pd.
     for k, span in enumerate(spans.values()):
         parts[span, k] = fit.linear[span]
     centre = fit.means if fit.design.has_intercept else np.zeros_like(fit.means)
-    each = combined(parts) - centre @ parts
-    columns = {"constant": np.full(len(each), float(centre @ fit.linear))}
+    each = combined(parts, centre)
+    columns = {"constant": np.full(len(each), float((centre @ fit.T) @ fit.working))}
     for k, (name, span) in enumerate(spans.items()):
         columns[name] = _beyond_term(fit, combined, span, each[:, k])
     if offset.any():
@@ -249,14 +257,14 @@ def _terms(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> pd.
 
 
 def _combinations(fit: FitRecord, newdata: Any, unseen: Literal["raise", "nan"]) -> tuple[Combined, Array, LinkValues]:
-    """What gives combinations of the columns, the offset, and the place of each row."""
+    """What gives combinations of the columns about some values, the offset, and the place of each row."""
     nothing = np.empty(0)
     if newdata is None:
         _, sample = fit.with_rows()
         where = LinkValues(nothing, None, sample.used, sample.columns.n, sample.columns.index)
-        return lambda A: sample.rows.map(kernels.combined, A), sample.offset, where
+        return lambda A, c: sample.rows.map(kernels.combined_about, A, c), sample.offset, where
     new = fit.design.block(newdata, unseen=unseen, coded=None)
-    return lambda A: np.asarray(new.X @ A), new.offset, LinkValues(nothing, None, new.keep, new.n, new.index)
+    return partial(kernels.about, new.X), new.offset, LinkValues(nothing, None, new.keep, new.n, new.index)
 
 
 def _beyond_term(fit: FitRecord, combined: Combined, span: slice, contribution: Array) -> Array:
@@ -267,7 +275,7 @@ def _beyond_term(fit: FitRecord, combined: Combined, span: slice, contribution: 
     all_of_them, p = span.start + np.flatnonzero(infinite), len(fit.linear)
     for start in range(0, len(all_of_them), _AT_ONCE):
         at = all_of_them[start : start + _AT_ONCE]
-        X = combined((np.arange(p)[:, None] == at).astype(float))
+        X = combined((np.arange(p)[:, None] == at).astype(float), np.zeros(p))
         with np.errstate(invalid="ignore"):
             contribution = contribution + np.where(X != 0, X * fit.values[at], 0.0).sum(axis=1)
     return contribution
@@ -303,7 +311,7 @@ def score(fit: FitRecord, newdata: Any = None) -> pd.DataFrame:
         assert new.y is not None
         assert new.weights is not None
         y, weights = new.y, new.weights
-        eta = _beyond(fit, new.X, new.X @ fit.linear + new.offset)
+        eta = _beyond(fit, new.X, _linear_predictor(fit, new.X) + new.offset)
     known = np.isfinite(probability(fit, eta)) & (weights > 0)
     if not known.any():
         raise DataError(

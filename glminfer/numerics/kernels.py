@@ -172,6 +172,23 @@ def combined(block: Block, A: Array) -> Array:
     return np.asarray(block.X @ A)
 
 
+@takes_codes
+@same_for_alike
+def combined_about(block: Block, A: Array, centre: Array) -> Array:
+    """Combinations (X - c) A of the columns about some values c (p,), (n, q)."""
+    return about(block.X, A, centre)
+
+
+def about(X: Array, A: Array, centre: Array) -> Array:
+    """The same of rows X (n, p): subtracted first, which is exact where the values are near c and far from zero."""
+    if isinstance(X, Mixed):
+        shifted = X.with_dense(np.ones(len(X.spots), dtype=bool), X.dense - centre[X.spots])
+        rest = centre.copy()
+        rest[X.spots] = 0.0
+        return np.asarray(shifted @ A - rest @ A)
+    return np.asarray((X - centre) @ A)
+
+
 @same_for_alike
 def combined_clearly(block: Block, A: Array) -> Array:
     """The same, zero where nothing but rounding is left: columns of zeros but for rounding would look independent."""
