@@ -130,8 +130,8 @@ class Sample:
     rows : Rows
         The used rows: columns of the design, outcome, weight (prior weight times number of trials), offset.
     trials : (n,) or None
-    used : (n,) positions
-        The used rows among the rows given.
+    places : (n,) positions or None
+        The used rows among the rows given; None where these are all.
     n_given, n_rows : int
         Rows of the data, and rows after ``subset``.
     columns : Columns
@@ -141,18 +141,26 @@ class Sample:
         Rows missing by cause (column, expression or argument); one row may have several causes.
     after_subset : slice or positions
         The rows ``subset`` leaves, missing values or not.
+    sums : (2, p) or None
+        Sums and sums of squares of the columns over the used rows, where they are known.
     """
 
     design: Design
     rows: Rows
     trials: Floats | None
-    used: Positions
+    places: Positions | None
     n_given: int
     n_rows: int
     columns: Columns
     notes: tuple[str, ...]
     dropped: dict[str, int]
     after_subset: slice | Positions
+    sums: Floats | None = None
+
+    @property
+    def used(self) -> Positions:
+        """The used rows among the rows given, (n,) positions."""
+        return np.arange(self.rows.n) if self.places is None else self.places
 
     @property
     def X(self) -> Floats:
@@ -177,13 +185,13 @@ class Sample:
     @property
     def n_dropped(self) -> int:
         """Rows left out for missing values."""
-        return self.n_rows - len(self.used)
+        return self.n_rows - self.rows.n
 
     def at(self, rows: NDArray[Any]) -> Sample:
         """Some of the used rows, by mask or positions; the design and what is said of it stay."""
         trials = None if self.trials is None else self.trials[rows]
         kept = memory_rows(self.X[rows], self.y[rows], self.weights[rows], self.offset[rows])
-        return replace(self, rows=kept, trials=trials, used=self.used[rows])
+        return replace(self, rows=kept, trials=trials, places=self.used[rows])
 
     def with_outcome(self, y: Floats) -> Sample:
         """The same rows with another outcome."""
@@ -333,17 +341,19 @@ def _sample(
     design = learned_design(reading, how, spec, learned, values)
     weights = prior if trials is None else prior * trials
     known = total_offset(reading.offsets, values, extras.get("offset"), n)
+    rows, sums = sample_rows(reading.formula, learned, (y, weights, known), storage)
     return Sample(
         design=design,
-        rows=sample_rows(reading.formula, learned, (y, weights, known), storage),
+        rows=rows,
         trials=trials,
-        used=selection.positions,
+        places=selection.rows,
         n_given=selection.n_given,
         n_rows=selection.n_rows,
         columns=columns,
         notes=(*selection.notes(), *learned.notes, *_vanished(reading, columns, selection, learned)),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
+        sums=sums,
     )
 
 
@@ -382,11 +392,6 @@ def learned_design(
 def _vanished(reading: Reading, columns: Columns, selection: Selection, learned: Learned) -> list[str]:
     if not selection.n_dropped:
         return []
+    found = {text: columns.data[name] for text, name in coded_numbers(reading.factors)}
     after = selection.after_subset
-    return vanished(
-        {
-            text: distinct_numbers(frames.pick(columns.data[name], after))
-            for text, name in coded_numbers(reading.factors)
-        },
-        learned,
-    )
+    return vanished({text: distinct_numbers(frames.pick(column, after)) for text, column in found.items()}, learned)

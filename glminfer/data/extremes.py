@@ -13,9 +13,8 @@ _LEAST, _MOST = 1e-290, 1e290  # sums of squares between these leave room for we
 _PIECES = 1e10  # more than there are
 
 
-def refuse_extreme(X: NDArray[np.float64], names: Sequence[str]) -> None:
+def refuse_extreme(X: NDArray[np.float64], squares: NDArray[np.float64], names: Sequence[str]) -> None:
     """Raise when the sum of squares of a column overflows, or vanishes although the column is not zero."""
-    squares = np.einsum("ij,ij->j", X, X)
     if not ordinary(squares).all():
         refuse_sizes(squares, np.abs(X).max(axis=0, initial=0.0), names)
 

@@ -29,6 +29,7 @@ from glminfer.data.selection import Selection
 from glminfer.data.vectors import offset as total_offset
 from glminfer.data.vectors import outcome, prior_weights
 from glminfer.numerics.blocks import Block
+from glminfer.numerics.kernels import sums_and_squares
 
 Floats = NDArray[np.float64]
 
@@ -134,12 +135,12 @@ class Told:
     """Sums over the rows as numbers: what is checked once all of them are known."""
 
     outcome: Tally | None
-    squares: Floats
+    sums: Floats
     largest: Floats
 
     def __add__(self, other: Told) -> Told:
         both = None if self.outcome is None or other.outcome is None else self.outcome + other.outcome
-        return Told(both, self.squares + other.squares, np.maximum(self.largest, other.largest))
+        return Told(both, self.sums + other.sums, np.maximum(self.largest, other.largest))
 
 
 # the looks ------------------------------------------------------------------------------------------------------------
@@ -208,8 +209,8 @@ def fill(columns: Columns, part: Part, asked: Question, design: Design) -> Fille
     y, trials = _coded(design.response, asked.reading, values, extras.get("trials"), n)
     weights = prior if trials is None else prior * trials
     told = tally(y, trials, prior) if asked.reading.response else None
-    squares = np.einsum("ij,ij->j", X, X)
-    sizes = Told(told, squares, largest_of(X, squares))
+    sums = sums_and_squares(X, X)
+    sizes = Told(told, sums, largest_of(X, sums[1]))
     return Filled(Block(X, y[:, None], weights[:, None], known[:, None]), trials, sizes)
 
 
@@ -225,5 +226,5 @@ def _nothing(design: Design) -> Filled:
     """A piece none of whose rows is in use."""
     p, none = len(design.columns), np.empty((0, 1))
     trials = None if design.response.kind == "binary" else np.empty(0)
-    told = Told(Tally(0, 0.0, 0, 0) if design.formula.response else None, np.zeros(p), np.zeros(p))
+    told = Told(Tally(0, 0.0, 0, 0) if design.formula.response else None, np.zeros((2, p)), np.zeros(p))
     return Filled(Block(np.empty((0, p)), none, none, none), trials, told)

@@ -15,6 +15,7 @@ from glminfer.data.frames import Columns
 from glminfer.errors import DataError
 
 Stamp: TypeAlias = tuple[int, int]
+_BUFFER = 1 << 20  # bytes read at a time of each column, which is all that is held of a file
 
 # files ---------------------------------------------------------------------------------------------------------------
 
@@ -32,7 +33,7 @@ def opened(path: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path, pre_buffer=False)
+        return pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
     except (OSError, ValueError) as error:  # what pyarrow raises is one of these
         raise _unreadable(path, error) from error
 

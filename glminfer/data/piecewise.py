@@ -257,23 +257,24 @@ def _sample(
     design = learned_design(reading, table.asked.given, spec, learned, found.values)
     fits = once is not None and once.is_as(design)
     held = once.held if once is not None and fits else _held(table, parts, design, selection, event)
-    refuse_sizes(held.told.squares, held.told.largest, learned.names)
+    refuse_sizes(held.told.sums[1], held.told.largest, learned.names)
     if reading.response:
         name = reading.response[0].column or reading.response[0].text
         refuse_one_class(spec, name, held.told.outcome, selection.lost())
     gone = vanished(found.found, learned) if selection.n_dropped else []
-    starts = (where.start for where in table.slices)
+    positions = (where.start + part.positions() for where, part in zip(table.slices, parts, strict=True))
     return Sample(
         design=design,
         rows=held.rows,
         trials=held.trials,
-        used=pieces.kept(start + part.positions() for start, part in zip(starts, parts, strict=True)),
+        places=None if selection.rows is None else pieces.kept(positions),
         n_given=selection.n_given,
         n_rows=selection.n_rows,
         columns=rows,
         notes=(*pieces.notes, *selection.notes(), *learned.notes, *gone),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
+        sums=held.told.sums,
     )
 
 

@@ -130,7 +130,7 @@ class DaskPieces:
             (f, n) for f, n in zip(filled, counts, strict=True) if n
         ]  # partitions without rows in use are no blocks
         blocks = _each(attrgetter("block"), [f for f, _ in used])
-        rows = DaskRows(tuple(blocks), (0, *np.cumsum([n for _, n in used]).tolist()), len(told.squares))
+        rows = DaskRows(tuple(blocks), (0, *np.cumsum([n for _, n in used]).tolist()), told.sums.shape[1])
         return Held(rows, None if trials[0] is None else np.concatenate(trials), told)
 
     def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:

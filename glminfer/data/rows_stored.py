@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -104,13 +104,17 @@ class StoredRows:
 
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row, brought to memory: a subsample to start from."""
-        thin = in_order(lambda where: self._thinned(where, step), self._blocks())
-        fields = (np.concatenate([getattr(part, name) for part in thin]) for name in ("X", "y", "weights", "offset"))
-        return MemoryRows(Block(*fields))
+        n = -(-self.n // step)
+        few = Block(np.empty((n, self.width)), np.empty((n, 1)), np.empty((n, 1)), np.empty((n, 1)))
+        in_order(lambda where: self._thin(few, where, step), self._blocks())
+        return MemoryRows(few)
 
-    def _thinned(self, where: slice, step: int) -> Block:
+    def _thin(self, few: Block, where: slice, step: int) -> None:
+        """Copy each ``step``-th row of a block to where it belongs."""
         part = self.block(where).rows(slice(-where.start % step, None, step))
-        return Block(part.X.copy(), part.y.copy(), part.weights.copy(), part.offset.copy())
+        there = few.rows(slice(first := -(-where.start // step), first + part.n))
+        for name in ("X", "y", "weights", "offset"):
+            getattr(there, name)[...] = getattr(part, name)
 
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order, brought to memory."""
@@ -132,15 +136,21 @@ def _rows(found: Field, where: slice) -> Array:
 
 def held(pieces: Iterable[Filled], folder: str | None) -> Held:
     """Pieces as numbers, written to temporary files one after the other."""
-    X, fields, trials, told = Writer(folder), [FieldWriter(folder) for _ in range(3)], Writer(folder), None
-    for piece in pieces:
-        block = piece.block
-        X.append(block.X)
-        for writer, values in zip(fields, (block.y, block.weights, block.offset), strict=True):
-            writer.append(values)
-        if piece.trials is not None:
-            trials.append(piece.trials)
-        told = piece.told if told is None else told + piece.told
+    X, fields, trials = Writer(folder), [FieldWriter(folder) for _ in range(3)], Writer(folder)
+    told: list[Any] = []
+
+    def placed() -> Iterator[Callable[[], None]]:
+        for piece in pieces:
+            block = piece.block
+            for writer, values in zip(fields, (block.y, block.weights, block.offset), strict=True):
+                writer.append(values)
+            if piece.trials is not None:
+                trials.append(piece.trials)
+            told[:] = [piece.told if not told else told[0] + piece.told]
+            yield X.reserve(block.X)
+
+    for _ in in_turn(lambda write: write(), placed()):
+        pass
     y, weights, offset = (writer.stored() for writer in fields)
     rows = StoredRows(X.stored(), y, weights, offset)
-    return Held(rows, trials.stored().whole() if trials.n else None, told)
+    return Held(rows, trials.stored().whole() if trials.n else None, told[0] if told else None)

@@ -14,6 +14,7 @@ from glminfer.data.long_factors import columns
 from glminfer.data.rows import MemoryRows, memory_rows
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rows_repeated import RepeatedRows, find_alike, repeated_rows
+from glminfer.numerics import kernels
 from glminfer.numerics.mixed import Mixed
 
 Floats = NDArray[np.float64]
@@ -29,10 +30,11 @@ class Storage:
 
 def sample_rows(
     formula: Formula, learned: Learned, vectors: tuple[Floats, Floats, Floats], storage: Storage
-) -> MemoryRows | RepeatedRows | CodedRows:
+) -> tuple[MemoryRows | RepeatedRows | CodedRows, Floats | None]:
     """Rows from the values of the factors and from outcomes, weights and offsets.
 
-    Alike rows are stored once, or else factors of many levels as codes, where that pays.
+    Alike rows are stored once, or else factors of many levels as codes, where that pays. Beside them the sums of the
+    columns and of their squares over all rows, (2, p), if they were looked at.
     """
     n, values = len(vectors[0]), learned.values
     alike = find_alike(values, vectors[2], n, storage.compress)
@@ -43,6 +45,8 @@ def sample_rows(
         if not ordinary(squares := X.squares()).all():
             refuse_sizes(squares, X.largest(), learned.names)
         y, weights, offset = (v[:, None] for v in vectors)
-        return CodedRows(X, y, weights, offset)
-    refuse_extreme(X, learned.names)
-    return memory_rows(X, *vectors) if alike is None else repeated_rows(X, alike, *vectors)
+        return CodedRows(X, y, weights, offset), None
+    rows = memory_rows(X, *vectors) if alike is None else repeated_rows(X, alike, *vectors)
+    sums = rows.sum(kernels.all_column_sums)
+    refuse_extreme(X, sums[1], learned.names)
+    return rows, sums

@@ -12,8 +12,10 @@ import mmap
 import os
 import shutil
 import tempfile
+import threading
 import weakref
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,18 +23,28 @@ from numpy.typing import NDArray
 
 from glminfer.errors import DataError
 
+_SOME = 1 << 20  # rows
 _GONE = "A temporary file with the rows of the model has become shorter than it was. Fit again."
 
 
 class Nameless:
     """A file without a name, closed and gone when nothing refers to it any more."""
 
-    __slots__ = ("__weakref__", "file", "fileno")
+    __slots__ = ("__weakref__", "file", "fileno", "lock")
 
     def __init__(self, folder: str | None) -> None:
         self.file = tempfile.TemporaryFile(prefix="glminfer-", dir=folder, buffering=0)  # noqa: SIM115
         self.fileno = self.file.fileno()
+        self.lock = threading.Lock()
         weakref.finalize(self, self.file.close)
+
+    def write(self, left: memoryview, place: int) -> int:
+        """Write at a place, and say how many bytes were written; several threads may do so at once."""
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self.fileno, left, place)
+        with self.lock:  # Windows
+            self.file.seek(place)
+            return int(self.file.write(left))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +58,15 @@ class Stored:
     shape : tuple of int
     folder : str or None
         Where further files go; None is the system's folder for temporary files.
+    shown : dtype or None
+        Type of the rows that are read, if it is not that of the file.
     """
 
     file: Nameless
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     folder: str | None = None
+    shown: np.dtype[Any] | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -70,6 +85,7 @@ class Stored:
         if hasattr(os, "posix_fadvise"):
             row = self.row
             os.posix_fadvise(self.file.fileno, stop * row, (stop - start) * row, os.POSIX_FADV_WILLNEED)
+        out = out.astype(self.dtype if self.shown is None else self.shown, copy=False)
         out.flags.writeable = False
         return out
 
@@ -85,7 +101,9 @@ class Stored:
             left, place = left[count:], place + count
 
     def whole(self) -> NDArray[Any]:
-        """All rows, as a map of the file: what is read of it the system may give up again."""
+        """All rows, as a map of the file (or of another): what is read of it the system may give up again."""
+        if self.shown is not None and self.shown != self.dtype:
+            return _widened(self).stored().whole()
         pages = self._mapped(0, len(self) * self.row)
         return np.frombuffer(pages, self.dtype).reshape(self.shape) if len(pages) else np.empty(self.shape, self.dtype)
 
@@ -109,10 +127,17 @@ class Writer:
 
     def append(self, rows: NDArray[Any]) -> None:
         """Write rows; the type is that of the first ones."""
+        self.reserve(rows)()
+
+    def reserve(self, rows: NDArray[Any]) -> Callable[[], None]:
+        """A place for rows behind those before; what is returned writes them, in whatever thread it is called."""
         if self.file is None:
             self.file, self.dtype, self.columns = self._opened(), rows.dtype, rows.shape[1:]
-        self._write(np.ascontiguousarray(rows.astype(self.dtype, casting="same_kind", copy=False)))
+        place = self.n * math.prod(self.columns) * np.dtype(self.dtype).itemsize
         self.n += len(rows)
+        return lambda: self._write(
+            np.ascontiguousarray(rows.astype(self.dtype, casting="same_kind", copy=False)), place
+        )
 
     def stored(self) -> Stored:
         """The array as written; nothing can be added to it any more."""
@@ -128,12 +153,13 @@ class Writer:
         except OSError as error:
             raise self._failed(error, 0) from error
 
-    def _write(self, rows: NDArray[Any]) -> None:
+    def _write(self, rows: NDArray[Any], place: int) -> None:
         assert self.file is not None
         left = memoryview(rows.reshape(-1).view(np.uint8)) if rows.size else memoryview(b"")
         try:
             while left:
-                left = left[self.file.file.write(left) :]
+                count = self.file.write(left, place)
+                left, place = left[count:], place + count
         except OSError as error:
             raise self._failed(error, rows.nbytes) from error
 
@@ -168,9 +194,17 @@ class Constant:
         return np.broadcast_to(self.value, (self.n, 1))
 
 
+def _widened(found: Stored) -> Writer:
+    """A file of the same numbers as they are read, to which more can be added."""
+    writer = Writer(found.folder)
+    for start in range(0, max(len(found), 1), _SOME):
+        writer.append(found.rows(slice(start, start + _SOME)))
+    return writer
+
+
 @dataclass(slots=True, eq=False)
 class FieldWriter:
-    """A `Writer` of one number for each row that writes nothing as long as it is the same for all."""
+    """A `Writer` of one number for each row: nothing if it is the same for all, a byte each for small whole ones."""
 
     folder: str | None
     written: Writer | None = None
@@ -183,8 +217,26 @@ class FieldWriter:
         if self.written is None:
             self.written = Writer(self.folder)
             if self.constant is not None:
-                self.written.append(self.constant.rows(slice(None)))
+                self._add(self.constant.rows(slice(None)))
+        self._add(rows)
+
+    def _add(self, rows: NDArray[np.float64]) -> None:
+        assert self.written is not None
+        if self.written.dtype is not None and self.written.dtype != np.int8:  # a dtype equals None if it is float64
+            self.written.append(rows)
+            return
+        with np.errstate(invalid="ignore"):
+            small = rows.astype(np.int8)
+        if np.array_equal(small, rows):
+            self.written.append(small)
+            return
+        before = self.written
+        self.written = Writer(self.folder) if before.file is None else _widened(self._as_doubles(before))
         self.written.append(rows)
+
+    @staticmethod
+    def _as_doubles(written: Writer) -> Stored:
+        return replace(written.stored(), shown=np.dtype(np.float64))
 
     def _goes_on(self, rows: NDArray[np.float64]) -> bool:
         if not rows.size:
@@ -198,7 +250,7 @@ class FieldWriter:
     def stored(self) -> Stored | Constant:
         """The column as written."""
         if self.written is not None:
-            return self.written.stored()
+            return self._as_doubles(self.written)
         return self.constant or Constant(0.0, 0)
 
 

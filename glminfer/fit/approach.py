@@ -5,6 +5,8 @@ None of it decides anything: the steps that follow start where it ends, and conv
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,10 +23,13 @@ from glminfer.numerics.objectives import Likelihood
 
 _MANY_ROWS = 20_000  # from here on there is something to gain
 _FEWER = 16  # a subsample has one row in so many, or fewer
-_MOST = 1 << 24  # numbers of a subsample: 134 MB, however many rows lie in files or on other machines
+_MOST = 1 << 23  # numbers of a subsample: 67 MB, however many rows lie in files or on other machines
 _STEADY = 200  # rows of a subsample per column, from which its curvature is good to a few percent
 _WORTH = 8  # columns from which the matrix product is most of a pass
-_NEAR = 1e-4  # a decrement after which one more step is within the tolerance, up to the rounding of the curvature
+_NEAR = 0.5  # a decrement from which on the curvature hardly changes on the way to the maximum
+_THERE = 2e-11  # a decrement that passes in double precision take for the maximum
+_PASSES = 20
+_SINGLE = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,59 @@ def approach(rows: Rows, fam: Family, start: Array, few: Rows | None) -> Approac
     if rows.n < _MANY_ROWS or rows.width < _WORTH or isinstance(rows, CodedRows):  # codes have no product to spare
         return Approach(start[None])
     found = maximise(Likelihood(rows, fam, rounded=True), start[None], Control(tol=_NEAR, max_iter=25))
-    if found.status[0] is not Status.CONVERGED:
-        return Approach(found.coef, found.n_iter, found.trace)
-    return Approach(found.coef + newton_step(found.terms)[0], found.n_iter + 1, found.trace)
+    near = Approach(found.coef, found.n_iter, found.trace)
+    return _by_slopes(rows, fam, near, found.terms) if found.status[0] is Status.CONVERGED else near
+
+
+def _by_slopes(rows: Rows, fam: Family, near: Approach, terms: Terms) -> Approach:
+    """Steps along the curvature at ``near``, each of which needs the score only (127), until one ends at the maximum.
+
+    Where several more would be needed the curvature is computed again.
+    """
+    step, before = newton_step(terms)
+    near, own = _stepped(near, step), True
+    for _ in range(_PASSES):
+        clock, terms = time.perf_counter(), _with_slope(rows, fam, near.coef[0], terms)
+        step, decrement = newton_step(terms)
+        if not decrement[0] < before[0] / 2:
+            return near
+        rate = max((1 + own) * decrement[0] / before[0], _SINGLE)
+        near, before = _stepped(_seen(near, terms, clock), step), decrement
+        if decrement[0] * rate <= _THERE:
+            return near
+        own = _passes_left(decrement[0] * rate, rate) > _price(rows.width)
+        if own:
+            clock, terms = time.perf_counter(), Likelihood(rows, fam, rounded=True)(near.coef)
+            step, before = newton_step(terms)
+            near = _stepped(_seen(near, terms, clock), step)
+    return near
+
+
+def _with_slope(rows: Rows, fam: Family, coef: Array, terms: Terms) -> Terms:
+    """Log-likelihood and score at the coefficients (p,), beside information and curvature from elsewhere."""
+    loglik, score = Likelihood(rows, fam).slope(coef)
+    return replace(terms, loglik=np.array([loglik]), score=score[None])
+
+
+def _stepped(near: Approach, step: Array) -> Approach:
+    return replace(near, coef=near.coef + step, n_iter=near.n_iter + 1)
+
+
+def _seen(near: Approach, terms: Terms, clock: float) -> Approach:
+    """With a line of the trace for where it is."""
+    seconds = near.trace[-1].seconds + time.perf_counter() - clock
+    line = Step(float(terms.loglik[0]), float(np.abs(terms.score[0]).max(initial=0.0)), 1.0, seconds)
+    return replace(near, trace=(*near.trace, line))
+
+
+def _passes_left(decrement: float, rate: float) -> int:
+    """Passes from a decrement to the maximum, each gaining the factor ``rate``."""
+    return math.ceil(math.log(_THERE / decrement) / math.log(rate)) if rate < 1 else _PASSES
+
+
+def _price(p: int) -> float:
+    """What a pass with a matrix product costs beside one without (measured: docs/decisions.md)."""
+    return 1.6 + p / 80
 
 
 def continued(near: Approach, found: Solution) -> Solution:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -23,10 +24,18 @@ def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
     expected = solution.decrement[0] if own else newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
         return False
-    if _certain(rows.sum(kernels.extent, solution.coef), fam, max(expected, 1e-14)):
+    if _certain(_extent(rows, solution), fam, max(expected, 1e-14)):
         return True
     bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
     return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
+
+
+def _extent(rows: Rows, solution: Solution) -> kernels.Extent:
+    """How far the rows reach at the solution: the last pass over them has looked most often."""
+    if solution.terms.reach is None:
+        return cast(kernels.Extent, rows.sum(kernels.extent, solution.coef))
+    weights: kernels.Extent = rows.sum(kernels.least_weight)
+    return replace(weights, eta=float(solution.terms.reach[0]))
 
 
 def _certain(extent: kernels.Extent, fam: Family, decrement: float) -> bool:

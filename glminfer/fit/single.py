@@ -110,7 +110,8 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: A
     chosen, constant = family(method.link), sample.design.constant
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
     few = subsample(raw) if posed is None else None
-    basis = learn_basis(raw, len(sample.design.columns), constant, few) if posed is None else posed.basis
+    sums = None if totals.silent else sample.sums
+    basis = learn_basis(raw, len(sample.design.columns), constant, few, sums) if posed is None else posed.basis
     rows, few = in_basis(raw, basis), None if few is None else in_basis(few, basis)
     if posed is None:
         summit = climb(rows, chosen, method, _start(rows, basis, chosen, constant, totals), few, moves)

@@ -79,7 +79,7 @@ def _grouping(sample: Sample, data: Any, item: Any) -> Grouping:
             "fit again, or give them back with fit.with_data(frame)."
         )
     name = item if isinstance(item, str) else str(getattr(item, "name", None) or "cluster")
-    given = column if len(sample.used) == sample.n_given else pick(column, sample.used)
+    given = column if sample.places is None else pick(column, sample.used)
     counts = sample.weights > 0
     _refuse_missing(given, counts, name)
     codes, labels = _coded(given, counts)

@@ -89,21 +89,26 @@ class Terms:
         Expected (Fisher) information XᵀSX; `Bordered` matrices in its place where factors are coded.
     curvature : (m, p, p)
         Minus the Hessian (observed information); the same array as ``information`` for the logit.
+    reach : (m,) or None
+        Largest absolute linear predictor, where it was looked at.
     """
 
     loglik: Array
     score: Array
     information: Array
     curvature: Array
+    reach: Array | None = None
 
     def __add__(self, other: Terms) -> Terms:
         information = self.information + other.information
         same = self.curvature is self.information
         curvature = information if same else self.curvature + other.curvature
-        return Terms(self.loglik + other.loglik, self.score + other.score, information, curvature)
+        reach = None if self.reach is None or other.reach is None else np.maximum(self.reach, other.reach)
+        return Terms(self.loglik + other.loglik, self.score + other.score, information, curvature, reach)
 
     def take(self, models: NDArray[np.intp] | slice) -> Terms:
         """The terms of some of the models."""
         information = self.information[models]
         curvature = information if self.curvature is self.information else self.curvature[models]
-        return Terms(self.loglik[models], self.score[models], information, curvature)
+        reach = None if self.reach is None else self.reach[models]
+        return Terms(self.loglik[models], self.score[models], information, curvature, reach)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glminfer.numerics.alike import blind, same_for_alike, sums_alike, takes_codes
 from glminfer.numerics.blocks import Array, Block, Terms
-from glminfer.numerics.families import Family
+from glminfer.numerics.families import Family, Pointwise
 from glminfer.numerics.linalg import cubes, gram, quadratic_forms, rounded_gram
 from glminfer.numerics.mixed import Mixed
 
@@ -47,11 +47,27 @@ def rounded_likelihood(block: Block, coef: Array, family: Family, models: Models
 def _likelihood(block: Block, coef: Array, family: Family, models: Models, product: Product) -> Terms:
     y, weights, offset = _of_models(block, models)
     with np.errstate(over="ignore", invalid="ignore"):  # a wild trial: what is not finite makes the step be halved
-        loglik, score, expected, observed = family.pointwise(y, block.X @ coef.T + offset)
-        times = weighing(weights)
-        information = product(block.X, times(expected))
-        curvature = information if observed is expected else product(block.X, times(observed))
-        return Terms(times(loglik).sum(axis=0), times(score).T @ block.X, information, curvature)
+        eta = block.X @ coef.T + offset
+        loglik, score, expected, observed = _summed(family, y, eta, weights)
+        information = product(block.X, expected)
+        curvature = information if observed is expected else product(block.X, observed)
+        reach = np.abs(eta).max(axis=0, initial=0.0) if len(coef) == 1 else None  # nobody asks for that of many models
+        return Terms(loglik, score.T @ block.X, information, curvature, reach)
+
+
+def _summed(family: Family, y: Array, eta: Array, weights: Array) -> Pointwise:
+    """Log-likelihood of each model, (m,), and what its rows give to the score and both kinds of information."""
+    if family.unweighted is not None and (weights == 1.0).all():
+        return family.unweighted(y, eta)
+    loglik, score, expected, observed = family.pointwise(y, eta)
+    times = weighing(weights)
+    information = times(expected)
+    return (
+        times(loglik).sum(axis=0),
+        times(score),
+        information,
+        information if observed is expected else times(observed),
+    )
 
 
 @takes_codes
@@ -66,9 +82,8 @@ def null_likelihood(block: Block, coef: Array, family: Family, models: Models = 
 def gradient(block: Block, coef: Array, family: Family) -> Array:
     """Log-likelihood and score only, packed as (m, 1 + p): what first-order solvers need."""
     with np.errstate(over="ignore", invalid="ignore"):
-        loglik, score, _, _ = family.pointwise(block.y, block.eta(coef))
-        total = weighted_sum(block.weights, loglik)
-        return np.column_stack([total, weighted(block.weights, score).T @ block.X])
+        loglik, score, _, _ = _summed(family, block.y, block.eta(coef), block.weights)
+        return np.column_stack([loglik, score.T @ block.X])
 
 
 def weighted(weights: Array, values: Array) -> Array:
@@ -119,9 +134,19 @@ class Extent:
 @sums_alike
 def extent(block: Block, coef: Array) -> Extent:
     """Largest absolute linear predictor and smallest positive weight of one model."""
+    return Extent(float(np.abs(block.eta(coef)).max(initial=0.0)), _least(block))
+
+
+@blind
+@sums_alike
+def least_weight(block: Block) -> Extent:
+    """The same without the linear predictor."""
+    return Extent(0.0, _least(block))
+
+
+def _least(block: Block) -> float:
     weights = block.weights[:, 0]
-    least = np.min(weights, where=weights > 0, initial=np.inf)
-    return Extent(float(np.abs(block.eta(coef)).max(initial=0.0)), float(least))
+    return float(np.min(weights, where=weights > 0, initial=np.inf))
 
 
 def _closeness(block: Block, coef: Array, family: Family) -> Array:
@@ -217,7 +242,17 @@ def _used_columns(block: Block) -> tuple[Array, Array]:
 @sums_alike
 def column_sums(block: Block) -> Array:
     """Σ x and Σ x² over the rows of positive weight, (2, p)."""
-    X, counted = _used_columns(block)
+    return sums_and_squares(*_used_columns(block))
+
+
+@sums_alike
+def all_column_sums(block: Block) -> Array:
+    """The same over all rows, those of zero weight included."""
+    return sums_and_squares(block.X, block.X if block.counts is None else block.X * block.counts)
+
+
+def sums_and_squares(X: Array, counted: Array) -> Array:
+    """Column sums, and sums of squares, of rows and of the same times how often each counts, (2, p)."""
     return np.stack([np.ones(len(X)) @ counted, np.einsum("ij,ij->j", X, counted)])
 
 

@@ -306,7 +306,8 @@ def _replaced(old: Terms, models: NDArray[np.intp], new: Terms) -> Terms:
     information = put(old.information, new.information)
     same = old.curvature is old.information
     curvature = information if same else put(old.curvature, new.curvature)
-    return Terms(put(old.loglik, new.loglik), put(old.score, new.score), information, curvature)
+    reach = None if old.reach is None or new.reach is None else put(old.reach, new.reach)
+    return Terms(put(old.loglik, new.loglik), put(old.score, new.score), information, curvature, reach)
 
 
 def _judge(state: _State, tol: float, limit: int, watchful: bool) -> None:

@@ -133,7 +133,9 @@ def _shifted_combination(block: Block, shift: Array, t: Array) -> Array:
     return kernels.combination(kernels.shifted(block, shift), t)
 
 
-def learn_basis(rows: Summable, p: int, constant: Array | None, few: Summable | None = None) -> Basis:
+def learn_basis(
+    rows: Summable, p: int, constant: Array | None, few: Summable | None = None, sums: Array | None = None
+) -> Basis:
     """Decide which columns are estimable, in column order, and how to compute with them.
 
     Parameters
@@ -146,9 +148,13 @@ def learn_basis(rows: Summable, p: int, constant: Array | None, few: Summable | 
         A combination of columns that is 1 in every row, when the design has one.
     few : Rows, optional
         Some of the rows: where they prove that all columns are clear, the products of all rows are not needed (122).
+    sums : (2, p), optional
+        Sums and sums of squares of the columns over the rows of positive weight, where they are known.
     """
-    if few is not None and (means := _clear_among(few, rows, constant)) is not None:
-        return full_basis(p, means)
+    if few is not None:
+        sums = rows.sum(kernels.column_sums) if sums is None else sums
+        if (means := _clear_among(few, sums, constant)) is not None:
+            return full_basis(p, means)
     products = rows.sum(kernels.column_products)
     means = _means(products, constant)
     if isinstance(products, Bordered):
@@ -178,13 +184,11 @@ def _left(products: Array) -> Array | None:
     return np.asarray(np.diagonal(factored[0]) ** 2 * np.diagonal(products))
 
 
-def _clear_among(few: Summable, rows: Summable, constant: Array | None) -> Array | None:
+def _clear_among(few: Summable, known: Array, constant: Array | None) -> Array | None:
     """The means of the columns of all rows, if some of the rows are enough to prove all columns clear (122)."""
     left = _left(few.sum(kernels.column_products))
-    if left is None:
-        return None
-    sums, squares = rows.sum(kernels.column_sums)
-    if not (left > _CLEAR * squares).all():
+    sums, squares = known
+    if left is None or not (left > _CLEAR * squares).all():
         return None
     return np.zeros(len(sums)) if constant is None else np.asarray(sums / (constant @ sums))
 

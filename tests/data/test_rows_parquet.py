@@ -457,3 +457,19 @@ def test_pickled_without_rows_and_given_them_again(folder: Path) -> None:
     with pytest.raises(gi.RowsNeededError):
         again.residuals()
     pd.testing.assert_series_equal(again.with_data(data).residuals(), fit.residuals())
+
+
+@pytest.mark.parametrize("last", [1.0, 0.25, -129.0, np.nan, 2.0**40])
+@pytest.mark.parametrize("first", [[0.0, 1.0], [1.5, 2.0], [2.0]])
+def test_small_whole_numbers_take_a_byte_each_until_another_comes(first: list[float], last: float) -> None:
+    values = np.array([*first, *[3.0, 0.0, -128.0] * 4, last, 1.0])[:, None]
+    writer = FieldWriter(None)
+    for part in (values[:1], values[1:5], values[5:]):
+        writer.append(part)
+    found = writer.stored()
+    assert isinstance(found, Stored)
+    assert found.dtype == (np.int8 if first != [1.5, 2.0] and last == 1.0 else np.float64)
+    for read in (found.whole(), found.rows(slice(0, len(values)))):
+        assert read.dtype == np.float64
+        np.testing.assert_array_equal(read, values)
+    np.testing.assert_array_equal(found.rows(slice(3, 9)), values[3:9])

@@ -6,6 +6,7 @@ expected information is the mean of the squared score.
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 
@@ -200,3 +201,31 @@ def test_a_family_pickles_by_name() -> None:
         again = pickle.loads(pickle.dumps(family(link)))
         assert isinstance(again, Family)
         assert again is FAMILIES[link]
+
+
+@pytest.mark.parametrize("n", [0, 1, 511, 512, 513, 1025, 20_164])
+@pytest.mark.parametrize("spread", [0.5, 30.0, 300.0])
+def test_the_sum_of_log_likelihoods_is_that_of_the_rows(n: int, spread: float) -> None:
+    """Equation (128): products of many factors neither overflow nor forget what is small."""
+    rng = np.random.default_rng(n)
+    eta = spread * rng.standard_normal((n, 3))
+    eta[:, 1] = np.abs(eta[:, 1]) + 40.0  # fitted almost perfectly
+    y = (eta > 0).astype(float)
+    y[: n // 3, 0] = 0.3
+    logit = family("logit")
+    assert logit.unweighted is not None
+    summed, row_by_row = logit.unweighted(y, eta), logit.pointwise(y, eta)
+    for k in range(3):
+        exact = math.fsum(row_by_row[0][:, k])
+        assert abs(summed[0][k] - exact) <= 1e-13 * abs(exact)
+    for ours, theirs in zip(summed[1:], row_by_row[1:], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert summed[2] is summed[3]
+    if n:  # one model at a time takes the products where the rows leave them their digits
+        alone = logit.unweighted(y[:, :1], eta[:, :1])[0][0]
+        assert abs(alone - math.fsum(row_by_row[0][:, 0])) <= 1e-13 * abs(alone)
+
+
+def test_products_hold_what_they_must() -> None:
+    ones = np.zeros((100_000, 1))  # every factor is 2
+    assert FAMILIES["logit"].unweighted(ones, ones)[0][0] == pytest.approx(-100_000 * np.log(2), rel=1e-14)

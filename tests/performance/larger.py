@@ -1,7 +1,8 @@
 """Parquet files larger than memory, on Linux: ``python larger.py [ROWS COLUMNS [FOLDER]]``.
 
 Makes files of ROWS × COLUMNS random numbers and an outcome, reads them three times with pyarrow (the yardstick: nothing
-is done with the rows), and fits them in a process of its own, whose peak of resident memory is what counts. On a subset
+is done with the rows), writes as many numbers as the design matrix has to a file, and fits them in a process of its
+own, whose peak of resident memory is what counts. On a subset
 that fits, the coefficients are compared with those of the same rows in memory.
 """
 
@@ -43,6 +44,16 @@ def reading(folder: Path) -> np.ndarray:
     for path in sorted(folder.glob("*.parquet")):
         for batch in pq.ParquetFile(path).iter_batches(1 << 18):
             assert batch.num_rows
+    return taken() - begin
+
+
+def writing(folder: Path, size: float) -> np.ndarray:
+    """Seconds to write as many bytes as the design matrix has to one file, and nothing else."""
+    piece, begin = np.random.default_rng(0).standard_normal(1 << 19), taken()
+    with (folder / "numbers").open("wb", buffering=0) as file:
+        for _ in range(round(size / piece.nbytes)):
+            file.write(memoryview(piece))
+    (folder / "numbers").unlink()
     return taken() - begin
 
 
@@ -100,8 +111,14 @@ def main(n: int, p: int, where: str | None) -> None:
         files = len(list(data.iterdir()))
         print(f"{n:,} rows × {p} columns in {files} files, {size:,.0f} MB")
         print(f"read 3 times: {three[0]:.2f} s ({three[1]:.2f} s)")
+        written = writing(folder, 8.0 * n * (p + 1))
+        print(f"written once, as numbers: {written[0]:.2f} s ({written[1]:.2f} s)")
         fitted, memory = (apart(how, data, p) for how in ("files", "memory"))
-        for what, other in (("reading three times", three), ("reading and fitting in memory", memory)):
+        for what, other in (
+            ("reading three times", three),
+            ("reading three times and writing once", three + written),
+            ("reading and fitting in memory", memory),
+        ):
             wall, processors = fitted / other
             print(f"ratio to {what}: {wall:.2f} on the wall, {processors:.2f} of processor time")
         print(f"coefficients differ from those in memory (first file) by {agreement(data, p):.1e} standard errors")
