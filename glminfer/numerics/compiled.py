@@ -10,7 +10,8 @@ from typing import Any
 
 from glminfer.numerics import plain_loops
 
-_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True}  # less to compile
+# less to compile: called from Python only, without whole arrays to rewrite or memory to ask for
+_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "no_rewrites": True, "_nrt": False}
 # sums may be taken in any order; infinities and NaN are kept
 _OPTIONS = _LEAN | {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
@@ -22,10 +23,8 @@ def settle() -> Callable[..., tuple[int, float, int]] | None:
         return None
     from numba import njit
 
-    part = njit(inline="always", **_LEAN)  # as one function they compile sooner
-    solve = part(plain_loops.solve)
-    minimum = part(_calling(plain_loops.minimum, solve=solve))
-    whole = _calling(plain_loops.settle, minimum=minimum, evaluate=part(plain_loops.evaluate))
+    part = njit(inline="always", **_LEAN)(plain_loops.evaluate)  # as one function they compile sooner
+    whole = _calling(plain_loops.settle, evaluate=part)
     try:
         made = njit(cache=True, **_OPTIONS)(whole)
     except RuntimeError:  # there is nowhere to keep it

@@ -18,6 +18,7 @@ from glminfer.numerics.working_set import Point, WorkingSet
 _ROWS = 5_000  # with more, NumPy is as fast
 _NUMBERS = 20_000  # a path of fewer is done before numba is loaded
 _COLUMNS = 500  # at work; LAPACK makes the factor of more faster
+_PROXIMAL = 1e-10  # the smallest in working_set.py
 _RATE = 0.2  # a step that shrinks the violation by less asks for a new curvature
 
 
@@ -29,9 +30,9 @@ class InnerLoop:
     ----------
     settle : callable
         ``plain_loops.settle``.
-    L : (room, room)
-    face : (room,)
-        The columns of the factor.
+    L : (room + 1, room)
+    face : (room + 1,)
+        The columns of the factor; the last is room.
     known : int
         Its rows.
     changes : int
@@ -54,18 +55,17 @@ class InnerLoop:
         l1, l2 = penalties
         worst, tol = goal
         self._keep_up(work, l2)
-        columns, state = np.zeros((8, work.k)), np.empty((2, len(point.eta)))
-        columns[:4] = l1, l2, point.u, point.score
-        outcome = (work.outcome.y, work.outcome.weights, work.outcome.offset)
-        factor = (self.L, self.face, self.known)
-        steps, now, self.known = self.settle(
-            work.Z.T[: work.k], work.H, *factor, outcome, tuple(state), tuple(columns), (tol, _RATE, worst), limit
-        )
+        columns, rows = np.zeros((8, work.k)), np.zeros((6, len(point.eta)))
+        start = point.u, point.score - l2 * point.u
+        columns[:] = l1, l2, l2 + _PROXIMAL * work.H.diagonal()[: work.k], *start, np.sign(point.u), *start
+        rows[:3] = work.outcome.y, work.outcome.weights, work.outcome.offset
+        factor, until = (self.L, self.face, self.known), (tol, _RATE, worst, limit)
+        steps, now, self.known = self.settle(work.Z.T[: work.k], work.H, factor, tuple(rows), tuple(columns), until)
         if not steps:
             return 0, worst, point
-        if now > tol:  # the last trial was refused
-            return steps, now, work.evaluate(columns[2])
-        return steps, now, Point(columns[2], columns[3], *state)
+        if now > tol and steps < limit:  # the last trial was refused
+            return steps, now, work.evaluate(columns[3])
+        return steps, now, Point(columns[6], columns[7] + l2 * columns[6], rows[3], rows[4])
 
     def pays(self, work: WorkingSet) -> bool:
         """Whether these columns are few enough."""
@@ -74,8 +74,8 @@ class InnerLoop:
     def _keep_up(self, work: WorkingSet, l2: Array) -> None:
         """Forget the factor where the curvature or the penalty is another."""
         room = len(work.columns)
-        if len(self.L) != room:
-            self.L, self.face, self.known = np.zeros((room, room)), np.zeros(room, dtype=np.intp), 0
+        if len(self.L) != room + 1:
+            self.L, self.face, self.known = np.zeros((room + 1, room)), np.zeros(room + 1, dtype=np.intp), 0
         m = min(len(l2), len(self.l2))
         if self.changes != work.changes or (l2[:m] != self.l2[:m]).any():
             self.known = 0

@@ -1,164 +1,113 @@
 """Newton steps of a path in plain loops: what ``compiled`` makes fast where calling NumPy takes longer than computing.
 
-The same steps as in ``active_set`` and ``working_set``. Loops are few, because each takes time to compile; nothing is
-allocated, and results are written into arrays that are given. ``columns`` are eight arrays (k,): l1, l2, coefficients,
-scores, those of the trial, signs, 1 for active columns, and room for a vector.
+The same steps as in ``active_set`` and ``working_set``. Every loop and every function takes time to compile: they are
+few, nothing is allocated, and results are written into arrays that are given:
+
+Z (k, n)
+    The working columns, each contiguous.
+H (room, room)
+    Their curvature.
+factor
+    Three: the Cholesky factor (room + 1, room) of a face, and below it the vector that it is solved for; the columns
+    of the face (room + 1,); how many rows are known.
+rows, six of (n,)
+    Outcome, weights, offset; linear predictor and residual, which are written; room, which is zero.
+columns, eight of (k,)
+    l1, l2, and what is added to the diagonal of H (l2 included); coefficients and slopes (scores less l2 times the
+    coefficient) before a step; signs, zero off the face; coefficients and slopes after it.
+goal
+    The tolerance, the factor that each step should shrink the violation by, the violation now, and the most steps.
 """
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import copysign, exp, sqrt
 
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.standardised import Indices
 
-_ROUNDS = 12  # of changing signs, then the caller goes on (as in active_set.py)
+_ROUNDS = 13  # of changing signs, the last to see that none does; then the caller goes on (as in active_set.py)
 _SLACK = 1e-10
-_PROXIMAL = 1e-10  # the smallest in working_set.py
 
+Factor = tuple[Array, Indices, int]
+Rows = tuple[Array, Array, Array, Array, Array, Array]
 Columns = tuple[Array, Array, Array, Array, Array, Array, Array, Array]
+Goal = tuple[float, float, float, int]
 
 
-def solve(H: Array, l2: Array, L: Array, face: Indices, first: int, size: int, b: Array) -> None:
-    """(H_AA + diag l2)⁻¹ b in place of b; the Cholesky factor is known up to row ``first``. NaN where there is none."""
-    for i in range(first, size):
-        for j in range(i + 1):
-            left = H[face[i], face[j]]
-            for m in range(j):
-                left -= L[i, m] * L[j, m]
-            if j == i:
-                left += _PROXIMAL * H[face[i], face[i]] + l2[face[i]]
-            L[i, j] = sqrt(left) if j == i else left / L[j, j]
-    for i in range(size):
-        left = b[i]
-        for m in range(i):
-            left -= L[i, m] * b[m]
-        b[i] = left / L[i, i]
-    for i in range(size - 1, -1, -1):
-        left = b[i] / L[i, i]
-        b[i] = left
-        for m in range(i):
-            b[m] -= left * L[i, m]
-
-
-def evaluate(
-    Z: Array, outcome: tuple[Array, Array, Array], u: Array, face: Indices, size: int, eta: Array, residual: Array
-) -> None:
+def evaluate(Z: Array, face: Indices, size: int, rows: Rows, u: Array) -> None:
     """Linear predictor and weighted residual of the coefficients u, which are zero off the face."""
-    y, weights, offset = outcome
-    for m in range(len(y)):
-        eta[m] = offset[m]
+    y, weights, offset, eta, residual, total = rows
     for i in range(size):
         j = face[i]
         value = u[j]
         for m in range(len(y)):
-            eta[m] += value * Z[j, m]
+            total[m] += value * Z[j, m]
     for m in range(len(y)):
-        small = exp(-abs(eta[m]))
+        value = total[m] + offset[m]
+        small = exp(-abs(value))
         large = 1.0 / (1.0 + small)
-        residual[m] = weights[m] * (y[m] - (large if eta[m] >= 0.0 else small * large))
+        residual[m] = weights[m] * (y[m] - (large if value >= 0.0 else small * large))
+        eta[m], total[m] = value, 0.0
 
 
-def minimum(H: Array, L: Array, face: Indices, known: int, columns: Columns) -> int:
-    """The minimum of (63) around the coefficients, as trial, and the size of its face: ``active_set.solve``."""
-    l1, l2, u, score, trial, sign, on, b = columns
-    changed, rounds, size = True, 0, 0
-    while changed and rounds < _ROUNDS:
-        rounds += 1
-        changed, size = False, 0
-        for j in range(len(u)):
-            trial[j] = 0.0
-            if on[j] != 0.0:
-                if size < known and face[size] != j:
-                    known = size
-                face[size] = j
-                b[size] = score[j] - l1[j] * sign[j] - l2[j] * u[j]
-                size += 1
-        for j in range(len(u)):
-            if on[j] == 0.0 and u[j] != 0.0:
-                for i in range(size):
-                    b[i] += H[j, face[i]] * u[j]
-        solve(H, l2, L, face, min(known, size), size, b)
-        known = size
-        for i in range(size):
-            j = face[i]
-            trial[j] = u[j] + b[i]
-            if l1[j] > 0.0 and trial[j] * sign[j] < 0.0:
-                changed, on[j] = True, 0.0
-        if not changed and size < len(u):
-            for j in range(len(u)):
-                if on[j] == 0.0:
-                    slope = score[j]
-                    for i in range(len(u)):
-                        slope -= H[j, i] * (trial[i] - u[i])
-                    if abs(slope) > l1[j] * (1.0 + _SLACK):
-                        changed, on[j], sign[j] = True, 1.0, 1.0 if slope > 0.0 else -1.0
-    return size
-
-
-def settle(
-    Z: Array,
-    H: Array,
-    L: Array,
-    face: Indices,
-    known: int,
-    outcome: tuple[Array, Array, Array],
-    state: tuple[Array, Array],
-    columns: Columns,
-    goal: tuple[float, float, float],
-    limit: int,
-) -> tuple[int, float, int]:
-    """Newton steps until the violation (61) is within a tolerance, or a step shrinks it too little.
-
-    Parameters
-    ----------
-    Z : (k, n)
-        The working columns, each contiguous.
-    H, L : (room, room)
-        Their curvature, and the Cholesky factor of its face.
-    face : (room,)
-        Columns of the face.
-    known : int
-        Rows of the factor that are known.
-    outcome : three of (n,)
-        Outcome, weights, offset.
-    state : two of (n,)
-        Linear predictor and residual: room for those of a trial.
-    columns : eight of (k,)
-        Penalties; coefficients and scores, which are moved on; room.
-    goal : tuple
-        The tolerance, the factor that each step should shrink the violation by, and the violation now.
-    limit : int
-        Most steps.
-
-    Returns
-    -------
-    tuple
-        Steps, violation, rows of the factor known.
-    """
-    l1, l2, u, score, trial, sign, on, b = columns
-    eta, residual = state
-    tol, rate, worst = goal
+def settle(Z: Array, H: Array, factor: Factor, rows: Rows, columns: Columns, goal: Goal) -> tuple[int, float, int]:
+    """Newton steps until the violation (61) is small, or shrinks too little: steps, violation, rows of L known."""
+    L, face, known = factor
+    l1, l2, more, u, slope, sign, trial, now = columns
+    tol, rate, worst, limit = goal
     steps = 0
     while worst > tol and steps < limit:
         for j in range(len(u)):
-            sign[j] = 1.0 if (u[j] if u[j] != 0.0 else score[j]) > 0.0 else -1.0
-            on[j] = 1.0 if l1[j] == 0.0 or u[j] != 0.0 or abs(score[j]) > l1[j] else 0.0
-        known = minimum(H, L, face, known, columns)
-        evaluate(Z, outcome, trial, face, known, eta, residual)
-        now = 0.0
+            u[j], slope[j] = trial[j], now[j]
+        moved, dropped = 0, False
+        for _ in range(_ROUNDS):  # to the minimum of (63)
+            entered, size = False, 0
+            for j in range(len(u)):
+                left, side = 0.0, sign[j]  # nothing is left on a face that was solved on, unless a column was dropped
+                if moved == 0 or dropped != (side == 0.0):
+                    left = slope[j] - more[j] * (trial[j] - u[j])
+                    for i in range(moved):
+                        left -= H[j, i] * (trial[i] - u[i])
+                    if side == 0.0 and abs(left) > l1[j] * (1.0 + _SLACK):
+                        entered, side = True, copysign(1.0, left)
+                    left -= l1[j] * side
+                if side != 0.0:
+                    if size < known and face[size] != j:
+                        known = size
+                    face[size], now[size], size = j, left, size + 1
+                sign[j] = side
+            if moved > 0 and not (entered or dropped):
+                break
+            for i in range(min(known, size), size + 1):
+                row = face[i]
+                for j in range(min(i + 1, size)):
+                    left = H[row, face[j]] if i < size else now[j]
+                    for m in range(j):
+                        left -= L[i, m] * L[j, m]
+                    L[i, j] = left / L[j, j] if i != j else sqrt(left + more[row])
+            known, moved, dropped = size, len(u), False
+            for m in range(size):
+                i = size - 1 - m
+                left = L[size, i] / L[i, i]
+                for j in range(i):
+                    L[size, j] -= left * L[i, j]
+                row = face[i]
+                left += trial[row]
+                if l1[row] * left * sign[row] < 0.0:
+                    left, sign[row], dropped = 0.0, 0.0, True
+                trial[row] = left
+        evaluate(Z, face, known, rows, trial)
+        worst, before = 0.0, worst
         for j in range(len(u)):
-            total = 0.0
-            for m in range(len(eta)):
-                total += Z[j, m] * residual[m]
-            b[j] = total
-            off = abs(total - l2[j] * trial[j] - l1[j] * sign[j]) if trial[j] != 0.0 else abs(total) - l1[j]
-            if not off <= now and now == now:  # what is not a number stays
-                now = off
-        if not now <= rate * worst:  # nor if it is not a number
-            break
-        worst = now
+            left = -l2[j] * trial[j]
+            for m in range(Z.shape[1]):
+                left += Z[j, m] * rows[4][m]
+            now[j], side = left, sign[j]
+            off = abs(left - l1[j] * side) - l1[j] * (1.0 - side * side)  # on the face, or off it
+            if not off <= worst and worst == worst:  # what is not a number stays
+                worst = off
+        if not worst <= rate * before:  # nor is it taken
+            return steps, before, known
         steps += 1
-        for j in range(len(u)):
-            u[j], score[j] = trial[j], b[j]
     return steps, worst, known

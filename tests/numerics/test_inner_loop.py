@@ -55,6 +55,24 @@ def test_a_plain_step_is_that_of_the_active_set(l1, l2):
     assert now == pytest.approx(path_walk._violation(expected, l1, l2), rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plain_step_is_that_of_the_active_set_where_signs_change(seed):
+    """From a point far from the minimum, where coefficients leave and others enter, with and without the ridge."""
+    rng = np.random.default_rng(seed)
+    p = 12
+    l1, l2 = rng.choice([0.0, 0.02, 0.1], p), rng.choice([0.0, 0.1], p)
+    work, _, penalties = working(*rows(seed=seed), l1, l2)
+    point = work.evaluate(np.where(rng.random(work.k) < 0.6, rng.normal(0, 1.5, work.k), 0.0))
+    work.refresh(point)
+    loop = inner_loop.InnerLoop(plain_loops.settle, np.empty((0, 0)), np.empty(0, dtype=np.intp), 0, 0, np.empty(0))
+    steps, _, found = loop.run(work, point, penalties, (1e9, 0.0), 1)
+    expected = active_set.solve(Subproblem(work, point.u, -point.score, *penalties))
+    assert steps == 1
+    assert ((found.u != 0) != (point.u != 0)).any() or (found.u * point.u < 0).any()
+    assert found.u == pytest.approx(expected, rel=1e-8, abs=1e-10)
+    assert ((found.u != 0) == (expected != 0)).all()
+
+
 @needs_numba
 def test_compiled_loops_do_what_the_plain_ones_do():
     p = 12
