@@ -101,7 +101,7 @@ def confint(
     -------
     DataFrame
         term, conf_low, conf_high on the link scale; ±inf where an end does not exist, NaN for aliased coefficients
-        (and for separated ones by Wald or score).
+        (and for separated ones by Wald). An end that was not found is NaN, and ``attrs["notes"]`` says so.
 
     Examples
     --------
@@ -115,10 +115,19 @@ def confint(
     if method != "wald":
         check_likelihood_based(method, cov, cluster, dof)
         low, high = limits(fit, method, checked_level(level), where)
-        return pd.DataFrame({"term": [fit.columns[j] for j in where], "conf_low": low, "conf_high": high})
+        table = pd.DataFrame({"term": [fit.columns[j] for j in where], "conf_low": low, "conf_high": high})
+        table.attrs["notes"] = _not_found(fit, table, method)
+        return table
     found = wald(fit, cov, dof, level, cluster)
     table = pd.DataFrame({"term": list(fit.columns), "conf_low": found.conf_low, "conf_high": found.conf_high})
     return table if terms is None else table.iloc[where].reset_index(drop=True)
+
+
+def _not_found(fit: FitRecord, table: pd.DataFrame, method: str) -> tuple[str, ...]:
+    lost = table.term[table.isna().any(axis=1) & ~table.term.isin(list(fit.aliased))]
+    if lost.empty:
+        return ()
+    return (f"no {method} interval of {', '.join(lost)}: the maximum with it held was not found far from the estimate",)
 
 
 def check_likelihood_based(method: str, cov: str, cluster: Any, dof: float | None) -> None:

@@ -13,7 +13,8 @@ from glminfer.fit.records import FitRecord
 from glminfer.inference.distributions import critical
 from glminfer.inference.estimable import refuse_lost
 from glminfer.inference.linear import read
-from glminfer.inference.profile import ROOTS, both_ends, free_stage, one_sided
+from glminfer.inference.one_sided import one_sided
+from glminfer.inference.profile import ROOTS, both_ends, free_stage
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
@@ -37,13 +38,11 @@ def limits(fit: FitRecord, method: str, level: float, columns: Sequence[int]) ->
 
 
 def _of_infinite(fit: FitRecord, j: int, target: float, method: str) -> tuple[float, float]:
-    """A separated coefficient: one finite end by the likelihood ratio, none where the direction is open."""
+    """A separated coefficient: one finite end at most, none where the direction is open."""
     if np.isnan(fit.values[j]):
         return -np.inf, np.inf
-    if method != "profile":
-        return float("nan"), float("nan")  # the score has no information in the limit
     assert fit.space is not None
-    return one_sided(fit, fit.space.basis.T[j], float(np.sign(fit.values[j])), target)
+    return one_sided(fit, fit.space.basis.T[j], float(np.sign(fit.values[j])), target, method)
 
 
 @checked_keywords

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.errors import Status
-from glminfer.fit.nested import Nested, Stage, alone, complement, stage, stage_of
+from glminfer.fit.nested import Stage, complement, stage, stage_of
 from glminfer.fit.records import FitRecord, Space
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
@@ -200,66 +200,3 @@ def score_root(_ends: Ends, _distance: Array, solution: Solution) -> tuple[Array
 
 
 ROOTS: dict[str, Root] = {"profile": likelihood_root, "score": score_root}
-
-
-# infinite estimates --------------------------------------------------------------------------------------------------
-
-
-def one_sided(fit: FitRecord, functional: Array, sign: float, target: float) -> tuple[float, float]:
-    """The interval of a coefficient whose estimate is ±inf: one finite end, by a scalar root search (53).
-
-    ``functional`` (r,) acts on the working coefficients of all rows; ``sign`` is that of the infinite estimate.
-    """
-    from scipy.optimize import brentq
-
-    where = stage_of(fit)
-    space, onward = complement(where, functional[None]), _onward(fit, functional, sign)
-    top = fit.loglik - fit.count_constant
-    known: dict[float, Nested] = {}
-
-    def held(value: float, patience: int = 20) -> float:
-        """Log-likelihood with the functional at a value, started along the direction of recession from a known one."""
-        if value in known:
-            return known[value].loglik
-        at = min(known, key=lambda other: abs(other - value), default=0.0)
-        near = (known[at].coef if known else 0.0) + (value - at) * onward
-        found = alone(where, space, near, near)
-        if found.status is Status.LIMIT and patience and known:  # too far in one step
-            held((at + value) / 2, patience - 1)
-            return held(value, patience - 1)
-        known[value] = found
-        return found.loglik
-
-    def excess(value: float) -> float:
-        return float(np.sqrt(max(2 * (top - held(value)), 0.0)) - target)
-
-    inner, outer = _straddle(excess, sign / np.abs(functional / where.scale).max())
-    end = brentq(excess, min(inner, outer), max(inner, outer), xtol=1e-9, rtol=1e-12)
-    return (float(end), np.inf) if sign > 0 else (-np.inf, float(end))
-
-
-def _onward(fit: FitRecord, functional: Array, sign: float) -> Array:
-    """A direction (r,) along which the functional moves by 1, and towards its infinity the likelihood only rises."""
-    from scipy.optimize import linprog
-
-    assert fit.recession is not None
-    assert fit.space is not None
-    null, cone = fit.space.coordinates() @ fit.recession.null, fit.recession.cone
-    moved = sign * functional @ null
-    rows = np.column_stack([-cone, np.ones(len(cone))])  # cone @ v >= t, t as large as may be
-    goal = np.append(np.zeros(null.shape[1]), -1.0)
-    bounds = [(None, None)] * null.shape[1] + [(0.0, 1.0)]
-    found = linprog(goal, rows, np.zeros(len(cone)), np.append(moved, 0.0)[None], [1.0], bounds, method="highs")
-    v = found.x[:-1] if found.x is not None else np.linalg.lstsq(moved[None], np.ones(1), rcond=None)[0]
-    return np.asarray(sign * null @ v)
-
-
-def _straddle(excess: Callable[[float], float], step: float) -> tuple[float, float]:
-    """A value that is compatible with the data (towards the infinite estimate) and one that is not."""
-    inner = outer = 0.0
-    while excess(inner) > 0:
-        inner, step = inner + step, 2 * step
-    step = step if outer == inner else abs(inner) * np.sign(step)
-    while excess(outer) < 0:
-        outer, step = outer - step, 2 * step
-    return inner, outer

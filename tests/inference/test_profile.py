@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -216,9 +217,52 @@ def test_one_sided_intervals_of_separated_levels(frame, link):
     np.testing.assert_allclose(table.iloc[:3], ends(rest), rtol=1e-7)
     score, expected = ends(fit, method="score"), ends(rest, method="score")
     np.testing.assert_allclose(score.iloc[:3], expected, rtol=1e-7)
-    assert score.loc["g[T.c]"].isna().all()
+    assert score.conf_high["g[T.c]"] == np.inf
+    held = gi.glm("y ~ x + I(g == 'b')", changed, link=link, offset=score.conf_low["g[T.c]"] * changed.c)
+    assert held.score_test("c").statistic[0] == pytest.approx(CUT, rel=1e-7)
     wald = ends(fit, method="wald")
     assert wald.loc["g[T.c]"].isna().all()
+
+
+@pytest.mark.parametrize("method", ["profile", "score"])
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_complete_separation_has_ends_that_the_tests_just_do_not_reject(method, link):
+    """Found by a root search of its own over fits with the slope in the offset."""
+    for scale in (1.0, 1e-6, 1e6):
+        data = pd.DataFrame({"x": scale * np.arange(1.0, 13), "y": np.repeat([0, 1], 6)})
+        with pytest.warns(gi.SeparationWarning):
+            fit = gi.glm("y ~ x", data, link=link)
+        low, high = ends(fit, method=method).loc["x"]
+        assert high == np.inf
+
+        def excess(b, data=data):
+            held = gi.glm("y ~ 1", data, link=link, offset=b * data.x)
+            return (held.deviance if method == "profile" else held.score_test("x").statistic[0]) - CUT
+
+        assert low == pytest.approx(brentq(excess, 0.001 / scale, 3 / scale, xtol=1e-14 / scale), rel=1e-7)
+        intercept = ends(fit, method=method).loc["Intercept"]
+        assert intercept.conf_low == -np.inf
+        assert np.isfinite(intercept.conf_high)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_intervals_of_separated_fits_of_any_kind(seed):
+    """Two to three columns of any scale: an end or none, in the place of the estimate, and never an error."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(6, 40)), int(rng.integers(1, 4))
+    X = rng.normal(size=(n, p)) * 10.0 ** rng.integers(-3, 4, size=p)
+    eta = X @ rng.normal(size=p)
+    data = pd.DataFrame(X, columns=[f"x{j}" for j in range(p)]).assign(y=(eta > np.median(eta)).astype(int))
+    link = str(rng.choice(["logit", "probit", "cloglog"]))
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.glm(f"y ~ {' + '.join(data.columns[:p])}", data, link=link)
+    for method in ("profile", "score"):
+        table = ends(fit, method=method)
+        assert table.notna().all(axis=None)
+        estimate = fit.coef[np.isinf(fit.coef)]
+        assert (table.conf_high[estimate.index][estimate > 0] == np.inf).all()
+        assert (table.conf_low[estimate.index][estimate < 0] == -np.inf).all()
+        assert np.isfinite(table.loc[estimate.index]).sum(axis=None) == len(estimate)
 
 
 def test_infinite_downwards(frame):
@@ -486,3 +530,23 @@ def test_every_end_of_many_small_fits():
                     assert held.deviance - fit.deviance == pytest.approx(CUT, rel=1e-6)
                     checked += 1
     assert checked > 80
+
+
+def test_an_end_that_is_not_found_is_said(monkeypatch):
+    from glminfer.inference import one_sided
+
+    data = pd.DataFrame({"x": np.arange(1.0, 13), "y": np.repeat([0, 1], 6)})
+    with pytest.warns(gi.SeparationWarning):
+        fit = gi.logit("y ~ x", data)
+    assert fit.confint().attrs["notes"] == ()
+    real = one_sided.alone
+
+    def lost(*arguments):
+        return replace(real(*arguments), status=gi.errors.Status.LIMIT, loglik=-1e3)
+
+    monkeypatch.setattr(one_sided, "alone", lost)
+    for method in ("profile", "score"):
+        table = fit.confint(method=method)
+        assert np.isnan(table.conf_low[1])
+        assert table.conf_high[1] == np.inf
+        assert table.attrs["notes"][0].startswith(f"no {method} interval of Intercept, x: the maximum with it held")
