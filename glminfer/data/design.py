@@ -260,7 +260,7 @@ def learn(
     told = {"event": event, "env": env, "caller": caller, "also": also}
     table = in_pieces(data)
     if table is not None:
-        sample = learn_in_pieces(formula, table, **arguments, **told)
+        sample = learn_in_pieces(formula, table, **arguments, **told, coded=storage.coded)
     else:
         sample = learn_columns(formula, data, **arguments, **told, storage=storage)
     if not sample.design.formula.response:

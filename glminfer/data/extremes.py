@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.errors import DataError
+from glminfer.numerics.mixed import Mixed
 
 _LEAST, _MOST = 1e-290, 1e290  # sums of squares between these leave room for weights and products of columns
 _PIECES = 1e10  # more than there are
@@ -19,10 +20,12 @@ def refuse_extreme(X: NDArray[np.float64], squares: NDArray[np.float64], names: 
         refuse_sizes(squares, np.abs(X).max(axis=0, initial=0.0), names)
 
 
-def largest_of(X: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+def largest_of(X: NDArray[np.float64] | Mixed, squares: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest absolute value of each column of a piece where the sums of squares leave any doubt, else zeros."""
     if ((squares >= _LEAST) & (squares <= _MOST / _PIECES)).all():
         return np.zeros(X.shape[1])
+    if isinstance(X, Mixed):
+        return X.largest()
     return np.asarray(np.abs(X).max(axis=0, initial=0.0))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,22 +40,48 @@ class _Part:
     places: NDArray[np.intp]
 
 
+Groups: TypeAlias = dict[tuple[str, ...], list[tuple[str, _Part]]]
+
+
 def columns(formula: Formula, learned: Learned | Design, values: Values, n: int, coded: bool | None) -> Floats | Mixed:
     """The (n, p) design matrix, with codes in place of many dummies where that pays, or as ``coded`` says."""
+    groups = chosen(formula, learned, n, coded)
+    made = {labels: _coded(labels, parts, learned, values, n) for labels, parts in groups.items()}
+    made = {labels: coded for labels, coded in made.items() if not _far_from_zero(coded)}
+    return _together(formula, learned, values, n, {labels: groups[labels] for labels in made}, tuple(made.values()))
+
+
+def chosen(formula: Formula, learned: Learned | Design, n: int, coded: bool | None) -> Groups:
+    """Terms that are coded, by their categorical factors: many dummies in large data, or as ``coded`` says."""
     width = max((where.stop for where in learned.terms.values()), default=0)
     if coded is False or not n or (coded is None and n * width < _LARGE):
-        return matrix(formula, learned, values, n)
+        return {}
     least = 1 if coded else MANY
-    groups = {labels: parts for labels, parts in _groups(formula, learned).items() if _columns(parts) >= least}
-    if not groups:
-        return matrix(formula, learned, values, n)
-    made = {labels: _coded(labels, [part for _, part in parts], learned, values, n) for labels, parts in groups.items()}
-    made = {labels: coded for labels, coded in made.items() if not _far_from_zero(coded)}
-    taken = {name for labels in made for name, _ in groups[labels]}
+    return {labels: parts for labels, parts in _groups(formula, learned).items() if _columns(parts) >= least}
+
+
+def columns_of_piece(
+    formula: Formula, learned: Learned | Design, values: Values, n: int, groups: Groups
+) -> Floats | Mixed:
+    """Some rows of the design matrix, with codes for the terms chosen among all rows."""
+    made = tuple(_coded(labels, parts, learned, values, n) for labels, parts in groups.items())
+    return _together(formula, learned, values, n, groups, made)
+
+
+def _together(
+    formula: Formula, learned: Learned | Design, values: Values, n: int, groups: Groups, made: tuple[Coded, ...]
+) -> Floats | Mixed:
+    """The coded terms and all others."""
     if not made:
         return matrix(formula, learned, values, n)
+    taken = {name for parts in groups.values() for name, _ in parts}
     dense, spots = _dense(formula, learned, values, n, taken)
-    return mixed(dense, spots, tuple(made.values()))
+    return mixed(dense, spots, made)
+
+
+def far_from_zero(X: Mixed) -> bool:
+    """Whether products of the coded columns would lose digits, so that dummies are needed."""
+    return any(map(_far_from_zero, X.parts))
 
 
 def _far_from_zero(coded: Coded) -> bool:
@@ -77,9 +103,9 @@ def _columns(parts: Sequence[tuple[str, _Part]]) -> int:
     return max(int(np.count_nonzero(part.places >= 0)) for _, part in parts)
 
 
-def _groups(formula: Formula, learned: Learned | Design) -> dict[tuple[str, ...], list[tuple[str, _Part]]]:
+def _groups(formula: Formula, learned: Learned | Design) -> Groups:
     """Terms that can be coded, by their categorical factors."""
-    found: dict[tuple[str, ...], list[tuple[str, _Part]]] = {}
+    found: Groups = {}
     for term, flags in zip(formula.terms, learned.full, strict=True):
         part = _part(term, flags, learned.factors, learned.terms[term.name].start)
         if part is not None:
@@ -133,8 +159,11 @@ def _dense(
     return fill(pieces, n, width), np.concatenate(spots)
 
 
-def _coded(labels: tuple[str, ...], parts: Sequence[_Part], learned: Learned | Design, values: Values, n: int) -> Coded:
+def _coded(
+    labels: tuple[str, ...], terms: Sequence[tuple[str, _Part]], learned: Learned | Design, values: Values, n: int
+) -> Coded:
     """The columns of all terms with the same categorical factors."""
+    parts = [part for _, part in terms]
     codes: NDArray[Any] = np.zeros(n, dtype=np.int32)
     for text in labels:
         codes = codes * np.int32(len(learned.factors[text].levels)) + values[text]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +19,18 @@ from glminfer.data.digests import digest, distinct, together
 from glminfer.data.evaluation import Value
 from glminfer.data.expressions import Expression
 from glminfer.data.extremes import largest_of
-from glminfer.data.factors import coded_numbers, known_values, matrix
+from glminfer.data.factors import coded_numbers, known_values
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated, subset_mask
+from glminfer.data.long_factors import chosen, columns_of_piece
 from glminfer.data.pieces import Filled
 from glminfer.data.reading import Given, Reading
 from glminfer.data.response import ResponseSpec, Tally, code_response, tally
 from glminfer.data.selection import Selection
+from glminfer.data.stored_matrix import sums_of
 from glminfer.data.vectors import offset as total_offset
 from glminfer.data.vectors import outcome, prior_weights
 from glminfer.numerics.blocks import Block
-from glminfer.numerics.kernels import sums_and_squares
 
 Floats = NDArray[np.float64]
 
@@ -80,6 +81,8 @@ class Question:
         A condition that can be decided row by row.
     n_rows : int
         Rows of all pieces.
+    coded : bool or None
+        Whether long factors are kept as codes; None where it pays.
     """
 
     reading: Reading
@@ -87,6 +90,7 @@ class Question:
     rowwise: tuple[Expression, ...]
     subset: str | None = None
     n_rows: int = 0
+    coded: bool | None = False
 
     def extras(self, columns: Columns, part: Part) -> dict[str, Floats]:
         """Weights, trials and offset of a piece."""
@@ -203,15 +207,15 @@ def fill(columns: Columns, part: Part, asked: Question, design: Design) -> Fille
     values = evaluated(own, columns, selection, asked.reading.scope, states) | part.values
     extras = {what: selection.of(v) for what, v in asked.extras(columns, part).items()}
     arrays = {text: known_values(factor, values[text]) for text, factor in design.factors.items()}
-    X = matrix(design.formula, design, arrays, n)
+    X = columns_of_piece(design.formula, design, arrays, n, chosen(design.formula, design, asked.n_rows, asked.coded))
     prior = prior_weights(extras.get("weights"), n)
     known = total_offset(asked.reading.offsets, values, extras.get("offset"), n)
     y, trials = _coded(design.response, asked.reading, values, extras.get("trials"), n)
     weights = prior if trials is None else prior * trials
     told = tally(y, trials, prior) if asked.reading.response else None
-    sums = sums_and_squares(X, X)
+    sums = sums_of(X)
     sizes = Told(told, sums, largest_of(X, sums[1]))
-    return Filled(Block(X, y[:, None], weights[:, None], known[:, None]), trials, sizes)
+    return Filled(Block(cast(Floats, X), y[:, None], weights[:, None], known[:, None]), trials, sizes)
 
 
 def _coded(

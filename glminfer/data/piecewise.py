@@ -26,11 +26,13 @@ from glminfer.data.extremes import refuse_sizes
 from glminfer.data.factors import learn_factors, vanished
 from glminfer.data.frames import Columns
 from glminfer.data.learning import evaluated, one_pass, subset_mask
+from glminfer.data.long_factors import far_from_zero
 from glminfer.data.looks import Floats, Look, Part, Question, fill, look
 from glminfer.data.one_reading import Once, read_once, spec_of
 from glminfer.data.pieces import Held, InPieces, Pieces
 from glminfer.data.reading import Reading, condition, given, read
 from glminfer.data.response import learn_response, refuse_one_class
+from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rowwise import is_rowwise, is_stateful
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
@@ -85,12 +87,13 @@ def learn_in_pieces(
     env: Mapping[str, Any] | None = None,
     caller: Mapping[str, Any] | None = None,
     also: Sequence[tuple[str, Column]] = (),
+    coded: bool | None = False,
 ) -> Sample:
     """As `learn_columns`, from a table in pieces; the arguments are as there."""
     one_of(missing, ("drop", "raise"), "missing")
     how = given(weights=weights, trials=trials, offset=offset, subset=subset)
     reading = read(formula, data, how, Scope(env or {}, caller or {}))
-    table = _opened(Question(reading, how, _rowwise(reading)), data, subset)
+    table = _opened(Question(reading, how, _rowwise(reading), coded=coded), data, subset)
     beside, rows = {"weights": weights, "trials": trials, "offset": offset}, Columns({}, None, table.n, data)
     known = {k: frames.aligned(v, rows, k) for k, v in beside.items() if v is not None and not isinstance(v, str)}
     parts = _parts(table, known, also, _whole_subset(table, rows, subset))
@@ -118,7 +121,8 @@ def _opened(asked: Question, data: InPieces, subset: Any) -> Table:
     parts = [part for e in expressions for sequence in e.sequences for part in sequence.parts]
     whole = with_sequences(pieces.whole(stored_columns(parts)), expressions, reading.scope)
     made = {s.text: whole.data[s.text] for e in expressions for s in e.sequences}
-    return Table(replace(asked, n_rows=n), pieces, made, n)
+    coded = asked.coded if pieces.read_again else False  # elsewhere every block has all columns
+    return Table(replace(asked, n_rows=n, coded=coded), pieces, made, n)
 
 
 def _whole_subset(table: Table, rows: Columns, subset: Any) -> Mask | None:
@@ -257,6 +261,8 @@ def _sample(
     design = learned_design(reading, table.asked.given, spec, learned, found.values)
     fits = once is not None and once.is_as(design)
     held = once.held if once is not None and fits else _held(table, parts, design, selection, event)
+    if isinstance(held.rows, CodedRows) and far_from_zero(held.rows.X):
+        held = _held(replace(table, asked=replace(table.asked, coded=False)), parts, design, selection, event)
     refuse_sizes(held.told.sums[1], held.told.largest, learned.names)
     if reading.response:
         name = reading.response[0].column or reading.response[0].text

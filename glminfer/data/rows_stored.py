@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
 from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
+from glminfer.data.rows_coded import CodedRows
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
+from glminfer.data.stored_matrix import MatrixWriter
 from glminfer.numerics.alike import ignores_columns
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.threads import in_order, in_turn, one_by_one
 
 Field = Stored | Constant | Array
@@ -136,7 +139,7 @@ def _rows(found: Field, where: slice) -> Array:
 
 def held(pieces: Iterable[Filled], folder: str | None) -> Held:
     """Pieces as numbers, written to temporary files one after the other."""
-    X, fields, trials = Writer(folder), [FieldWriter(folder) for _ in range(3)], Writer(folder)
+    X, fields, trials = MatrixWriter(folder), [FieldWriter(folder) for _ in range(3)], Writer(folder)
     told: list[Any] = []
 
     def placed() -> Iterator[Callable[[], None]]:
@@ -151,6 +154,13 @@ def held(pieces: Iterable[Filled], folder: str | None) -> Held:
 
     for _ in in_turn(lambda write: write(), placed()):
         pass
-    y, weights, offset = (writer.stored() for writer in fields)
-    rows = StoredRows(X.stored(), y, weights, offset)
+    rows = _stored_rows(X.stored(), [writer.stored() for writer in fields])
     return Held(rows, trials.stored().whole() if trials.n else None, told[0] if told else None)
+
+
+def _stored_rows(X: Stored | Mixed, fields: Sequence[Stored | Constant]) -> StoredRows | CodedRows:
+    """Rows read block by block; those with coded factors are mapped, and few bytes each."""
+    y, weights, offset = fields
+    if isinstance(X, Mixed):
+        return CodedRows(X, y.whole(), weights.whole(), offset.whole())
+    return StoredRows(X, y, weights, offset)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glminfer.data import frames
+from glminfer.data.pieces import in_pieces
 from glminfer.data.rows import MemoryRows
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rows_repeated import RepeatedRows
@@ -52,7 +53,7 @@ def _unspecified(fit: FitRecord) -> bool:
 def _conventional(fit: FitRecord) -> tuple[Any, Any] | None:
     """The order that data in memory have without being told: a column "trial", with "session"; an index of times."""
     data = fit.call["data"]
-    if not isinstance(fit.rows, MemoryRows | RepeatedRows | CodedRows):
+    if not isinstance(fit.rows, MemoryRows | RepeatedRows | CodedRows) or in_pieces(data) is not None:
         return None
     names = frames.names(data)
     if "trial" in names:

@@ -69,7 +69,7 @@ class Control:
     coded : bool or None
         Whether factors coded by dummies are kept as one code for each row instead of a column for each level, which is
         exact (113); None does so for factors of 100 columns or more in large data. Rows that are alike come first; rows
-        in files and in Dask keep their columns.
+        in Dask keep their columns.
 
     Examples
     --------

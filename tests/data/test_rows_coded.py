@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from engines import same
+from engines import everything, parquet, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -374,3 +374,46 @@ def test_a_wald_test_of_thousands_of_coefficients_is_refused(monkeypatch: pytest
     monkeypatch.setattr("glminfer.inference.linear._MOST", 5)
     with pytest.raises(gi.InputError, match=r"Wald test of the 7 coefficients of session .* fit.lr_test"):
         gi.logit("y ~ x + session", trials()).wald_test("session")
+
+
+# rows in files -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("formula", "options"),
+    [
+        ("y ~ x + session", {}),
+        ("y ~ x * session + mouse", {"weights": "w", "offset": "o"}),
+        ("hits / size ~ x + session + C(k):z", {"trials": "size"}),
+        ("y ~ session:side + x", {"subset": "z > -1"}),
+    ],
+)
+@pytest.mark.parametrize("piece", [37, 150])
+def test_rows_in_files_are_coded_like_those_in_memory(formula: str, options: dict[str, Any], piece: int) -> None:
+    frame = trials()
+    frame.loc[::29, "x"] = np.nan
+    frame.loc[150:199, "x"] = np.nan  # a piece without rows in use
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gi.SeparationWarning)
+        memory = gi.logit(formula, frame, control=CODES, **options)
+        files = gi.logit(formula, parquet(frame, (10, 10, 300), piece), control=CODES, **options)
+    assert isinstance(files.with_rows()[1].rows, CodedRows)
+    assert not files.with_rows()[1].rows.X.dense.flags.owndata  # a map of a file
+    same(everything(files), everything(memory))
+
+
+def test_numbers_far_from_zero_in_files_get_dummies() -> None:
+    frame = trials()
+    memory, files = (
+        gi.logit("y ~ session + start:session", data, control=CODES) for data in (frame, parquet(frame, (50,), 90))
+    )
+    assert not isinstance(files.with_rows()[1].rows, CodedRows)
+    same({"tidy": files.tidy()}, {"tidy": memory.tidy()})
+
+
+def test_no_rows_in_use_in_the_first_pieces() -> None:
+    frame = trials()
+    frame.loc[:99, "x"] = np.nan
+    memory, files = (gi.logit("y ~ x + session", data, control=CODES) for data in (frame, parquet(frame, (100,), 30)))
+    assert isinstance(files.with_rows()[1].rows, CodedRows)
+    same({"tidy": files.tidy(), "notes": files.notes}, {"tidy": memory.tidy(), "notes": memory.notes})
