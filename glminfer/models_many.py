@@ -18,7 +18,7 @@ from glminfer.fit.shelves import IF_SEPARATED
 from glminfer.fit.singles import refitted
 from glminfer.inference import many_deviance, many_intervals, many_labels, many_tests, permutation
 from glminfer.models import Fit, as_fit
-from glminfer.numerics.newton import Control
+from glminfer.numerics.newton import Control, refuse_unused
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.threads import one_blas_thread
 from glminfer.report import many_summary, many_tables, plots_many
@@ -67,7 +67,7 @@ def logit_many(
         ``gi.Firth()`` reduces the bias of all models; "firth_if_separated" of those whose maximum likelihood
         estimate is infinite, which their status says.
     control : Control, optional
-        Tolerance and limits of the solver.
+        Tolerance and limits of the solver; ``compress`` and ``coded`` belong to single fits and are refused.
 
     Returns
     -------
@@ -91,6 +91,7 @@ def logit_many(
     """
     call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
     call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
+    refuse_unused(control, "many models, which share their columns", _SINGLE)
     with one_blas_thread():
         return as_fits(fit_many(rhs, call["data"], outcomes, names, call, names_around()))
 
@@ -161,10 +162,12 @@ def logit_each(
     """
     call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
     call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
+    refuse_unused(control, "many models, which share their columns", _SINGLE)
     with one_blas_thread():
         return as_fits(fit_each(formula, call["data"], covariates, names, call, names_around()))
 
 
+_SINGLE = ("compress", "coded", "step_size")  # knobs of single fits
 _ARGUMENTS = ("by", "weights", "trials", "offset", "subset", "missing", "event", "control", "env")
 
 

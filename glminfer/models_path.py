@@ -16,7 +16,7 @@ from glminfer.fit.path import Penalised, coef_at, fit_path
 from glminfer.fit.path_arguments import N_LAMBDAS, checked_ratio, spacing
 from glminfer.fit.path_records import PathRecord
 from glminfer.inference import debiased, path_prediction
-from glminfer.numerics.newton import Control
+from glminfer.numerics.newton import Control, refuse_unused
 from glminfer.numerics.threads import one_blas_thread
 from glminfer.report import path_summary, path_tables, plots_path
 
@@ -123,8 +123,7 @@ def logit_path(
 
 
 def _checked_control(control: Control | None) -> Control:
-    if not isinstance(control, Control | None):
-        raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(tol=1e-8).")
+    refuse_unused(control, "a path, which keeps dense columns", ("compress", "coded"))
     if control is not None and control.step_size is not None:
         raise InputError("Control(step_size=...) is for solver='gradient'; a path finds its own steps.")
     return control or Control()

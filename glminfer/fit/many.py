@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,13 +67,14 @@ def fit_each(
     if sets is not None:
         members = {name: _members(data, name, some) for name, some in sets.items()}
         text = _expanded(text, data, [name for some in members.values() for name in some.names])
-        shelves = [_set_shelf(text, data, name, some, options) for name, some in members.items()]
+        shelves = _each_learned(list(members), lambda name: _set_shelf(text, data, name, members[name], options))
     else:
         given = many_columns(_kept(covariates), data, "covariates", names)
         text = _expanded(text, data, given.names)
         matrix = _matrix(given) if _is_bare(text) else None
         if matrix is None:
-            shelves = _each_learned(text, data, given, options)
+            at = {name: k for k, name in enumerate(given.names)}
+            shelves = _each_learned(given.names, lambda name: _one_by_one(text, data, given, at[name], options))
         else:
             shelves = [_candidate_shelf(text, data, given, matrix, options)]
     return record("covariate", text, shelves, _with_scope(call, shelves[0].sample))
@@ -146,21 +147,21 @@ def _refuse_known(names: Sequence[str], sample: Sample) -> None:
         raise FormulaError(f"{both[0]!r} is a candidate, and the formula has it already. Leave it out of covariates=.")
 
 
-def _each_learned(text: str, data: Any, given: ManyColumns, options: Mapping[str, Any]) -> list[Shelf]:
-    """A shelf for each candidate; one whose values make no columns is refused by itself, unless all are."""
-    found = [_shelf_or_error(text, data, given, k, options) for k in range(len(given.names))]
+def _each_learned(names: Sequence[str], learned: Callable[[str], Shelf]) -> list[Shelf]:
+    """A shelf for each candidate or group of them; one whose values make no columns is refused, unless all are."""
+    found = [_shelf_or_error(learned, name) for name in names]
     good = [shelf for shelf in found if isinstance(shelf, Shelf)]
     if not good:
         raise next(error for error in found if isinstance(error, DataError))
     return [
-        one if isinstance(one, Shelf) else replace(good[0], names=(name,), recipe=Refused(str(one)))
-        for name, one in zip(given.names, found, strict=True)
+        one if isinstance(one, Shelf) else replace(good[0], names=(str(name),), recipe=Refused(str(one)))
+        for name, one in zip(names, found, strict=True)
     ]
 
 
-def _shelf_or_error(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf | DataError:
+def _shelf_or_error(learned: Callable[[str], Shelf], name: str) -> Shelf | DataError:
     try:
-        return _one_by_one(text, data, given, k, options)
+        return learned(name)
     except DataError as error:
         return error
 

@@ -106,6 +106,18 @@ class Control:
         return default if self.max_iter is None else self.max_iter
 
 
+def refuse_unused(control: Control | None, what: str, names: Sequence[str]) -> None:
+    """Refuse knobs that are turned where nothing listens to them: False and None ask for nothing."""
+    if not isinstance(control, Control | None):
+        raise InputError(f"control={control!r} is not a gi.Control; write control=gi.Control(tol=1e-8).")
+    for name in names:
+        value = getattr(control, name, None)
+        if value not in (None, False):
+            raise InputError(
+                f"Control({name}={value!r}) has no effect in {what}. Leave it out; gi.logit knows it, for one model."
+            )
+
+
 Control.__init__ = checked_keywords(Control.__init__)  # type: ignore[method-assign]
 
 

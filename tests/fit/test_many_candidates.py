@@ -318,3 +318,35 @@ def test_columns_that_are_none_are_told_what_to_do(data, candidates):
     shifted = candidates.set_axis(candidates.index + 7)
     with pytest.raises(gi.DataError, match="covariates= is a DataFrame of 320 rows whose index lacks 7 rows"):
         gi.logit_each("y ~ a", data, covariates=shifted)
+
+
+def test_a_group_with_a_member_that_makes_no_columns_is_a_row_with_a_reason(data, candidates):
+    whole = pd.concat([data, candidates[["n0", "n1", "n2"]]], axis=1)
+    whole = whole.assign(far=np.where(np.arange(N) == 3, np.inf, 1.0), none=np.nan)
+    groups = {"A": ["n0", "n1"], "B": ["n2", "far"], "C": ["none", "n0"]}
+    fits = gi.logit_each("y ~ a", whole, covariates=groups)
+    table = fits.glance()
+    assert table.covariate.tolist() == ["A", "B", "C"]
+    assert table.status.tolist() == ["converged", "refused", "refused"]
+    assert table.note[1].startswith("far is infinite in 1 row")
+    assert table.note[2].startswith("No rows are left to fit: all 320 rows have missing values (320 missing in none)")
+    alone = gi.logit_each("y ~ a", whole, covariates={"A": ["n0", "n1"]})
+    pd.testing.assert_frame_equal(fits.lr_test(adjust=None)[:1], alone.lr_test(adjust=None))
+    assert fits.lr_test().statistic.isna().tolist() == [False, True, True]
+    assert fits.tidy().p_value.notna().any()
+    with pytest.raises(gi.DataError, match="far is infinite in 1 row"):
+        gi.logit_each("y ~ a", whole, covariates={"B": ["n2", "far"]})
+
+
+@pytest.mark.parametrize("knob", ["compress", "coded", "step_size"])
+def test_knobs_that_only_single_fits_have_are_refused(data, candidates, knob):
+    control = gi.Control(**{knob: 0.1 if knob == "step_size" else True})
+    text = rf"Control\({knob}=.*\) has no effect in many models, which share their columns. Leave it out; gi.logit"
+    with pytest.raises(gi.InputError, match=text):
+        gi.logit_each("y ~ a", data, covariates=candidates, control=control)
+    with pytest.raises(gi.InputError, match=text):
+        gi.logit_many("a", data, outcomes=["y"], control=control)
+    for off in (gi.Control(compress=False), gi.Control(coded=False)):
+        assert gi.logit_many("a", data, outcomes=["y"], control=off)["y"].converged
+    with pytest.raises(gi.InputError, match=r"control=3 is not a gi\.Control"):
+        gi.logit_many("a", data, outcomes=["y"], control=3)

@@ -179,6 +179,11 @@ def test_lambdas_come_back_sorted_and_C_is_their_inverse(trials, neurons):
         ({"penalty_factor": [0, 0]}, "0 for every column, so there is no penalty; that is gi.logit"),
         ({"control": 3}, "control=3 is not a gi.Control"),
         ({"control": gi.Control(step_size=0.1)}, "is for solver='gradient'"),
+        (
+            {"control": gi.Control(coded=True)},
+            r"Control\(coded=True\) has no effect in a path, which keeps dense columns",
+        ),
+        ({"control": gi.Control(compress=True)}, r"Control\(compress=True\) has no effect in a path"),
     ],
 )
 def test_options_that_cannot_be_used(trials, options, message):
