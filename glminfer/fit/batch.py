@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows
 from glminfer.errors import InputError, Status
+from glminfer.fit.null_model import shifted_null_loglik
 from glminfer.fit.panels import Estimates, Models, Stock
 from glminfer.fit.records import FitRecord
 from glminfer.numerics import batched, batched_newton, lanes, linalg
 from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.families import family
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_by_one
 
@@ -203,7 +205,11 @@ def null_loglik(stock: Stock, block: Block, tally: Array) -> Array:
     shift = np.average(block.offset[:, 0], weights=stock.rows.whole.weights[:, 0])
     mean = np.clip(events / total, 1e-6, 1 - 1e-6)
     start = (np.log(mean / (1 - mean)) - shift)[None]
-    return batched_newton.climb(rows_of(flat), events[None], start, Control().tol, 100).loglik
+    found = batched_newton.climb(rows_of(flat), events[None], start, Control().tol, 100)
+    out = found.loglik
+    for k in np.flatnonzero(~found.done & (events > 0) & (events < total)):
+        out[k] = shifted_null_loglik(MemoryRows(flat.models(np.array([k]))), family("logit"))
+    return out
 
 
 # a whole panel -------------------------------------------------------------------------------------------------------

@@ -16,15 +16,16 @@ from glminfer.errors import DataError, Status
 from glminfer.fit import existence, separation, separation_coded
 from glminfer.fit.approach import approach, continued, subsample
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
+from glminfer.fit.null_model import Totals, null_loglik
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.starts import constants, flat_start
+from glminfer.fit.starts import cooled_start, flat_start
 from glminfer.numerics import kernels
 from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
 from glminfer.numerics.first_order import first_order, standardising
 from glminfer.numerics.newton import Control, Solution, maximise
-from glminfer.numerics.objectives import Likelihood, NullLikelihood
+from glminfer.numerics.objectives import Likelihood
 from glminfer.numerics.penalties import AnyPenalty
 from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
@@ -76,21 +77,6 @@ class Summit:
     recession: separation.Recession | None = None
     separated: separation.Mask | None = None
     shrinkage: Array | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Sums over all rows: weights, weight of the events, rows of zero weight, rows with an offset."""
-
-    weight: float
-    events: float
-    silent: float
-    shifted: float
-
-    @property
-    def mean(self) -> float:
-        """The share of events."""
-        return self.events / self.weight
 
 
 def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: Array | None = None) -> FitRecord:
@@ -163,8 +149,19 @@ def climb(
 ) -> Summit:
     """Maximise; if the maximum may not exist, decide whether it does, and if not fit the rows that stay finite.
 
-    With ``moves``, what a step does to each row, rows that it separates are looked for first.
+    With ``moves``, what a step does to each row, rows that it separates are looked for first. Where offsets lie so far
+    apart that no step was possible, the climb begins anew from where they were nearer.
     """
+    summit = _climb(rows, fam, method, start, few, moves)
+    if summit.solution.status[0] is not Status.LIMIT or method.control.max_iter is not None:
+        return summit
+    cooled = cooled_start(rows, fam)
+    again = None if cooled is None else _climb(rows, fam, method, cooled, None, None)
+    return summit if again is None or again.solution.status[0] is Status.LIMIT else again
+
+
+def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None, moves: Array | None) -> Summit:
+    """The same from one start."""
     if isinstance(rows, CodedRows) and (mask := separation_coded.levels_apart(rows)) is not None:
         return _without_levels(rows, fam, method, mask)
     apart = None if moves is None else existence.along_moves(rows, moves)
@@ -321,7 +318,7 @@ def _record(
         nobs=nobs,
         n_dropped=sample.n_dropped,
         loglik=float(solution.terms.loglik[0]) + constant,
-        null_loglik=_null_loglik(rows, design.has_intercept, totals, fam) + constant,
+        null_loglik=null_loglik(rows, fam, design.has_intercept, totals) + constant,
         count_constant=constant,
         n_trials=totals.weight if sample.trials is not None else nobs,
         saturated_loglik=saturated + constant,
@@ -377,19 +374,3 @@ def _values(linear: Array, recession: separation.Recession | None, aliased: list
         )
     values[aliased] = np.nan
     return values
-
-
-def _null_loglik(raw: Rows, has_intercept: bool, totals: Totals, fam: Family) -> float:
-    """Log-likelihood of a constant and the offset; of the offset alone when the formula has no intercept (27)."""
-    start = np.zeros((1, 1))
-    if not has_intercept:
-        return float(NullLikelihood(raw, fam)(start).loglik[0])
-    if not totals.shifted:
-        mean = totals.mean
-        return float(totals.weight * (mean * np.log(mean) + (1 - mean) * np.log1p(-mean)))
-    found: list[Solution] = []
-    for at in constants(raw, fam):
-        found.append(maximise(NullLikelihood(raw, fam), at[None], Control(), patient=True))
-        if fam.concave and found[-1].status[0] is Status.CONVERGED:
-            break
-    return max(float(one.terms.loglik[0]) for one in found)

@@ -8,6 +8,12 @@ from glminfer.data.rows import Rows
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
+from glminfer.numerics.newton import Control, maximise
+from glminfer.numerics.objectives import Likelihood
+
+_NARROW = 8.0  # linear predictors that span no more than this leave every row some curvature
+_COOLING = 3.0
+_ROUGH = 1e-2
 
 
 def flat_start(rows: Rows, fam: Family) -> Array:
@@ -17,6 +23,25 @@ def flat_start(rows: Rows, fam: Family) -> Array:
         return np.zeros(r)
     factored = linalg.factor(rows.sum(kernels.column_products))
     return np.zeros(r) if factored is None else linalg.solve(factored, rows.sum(kernels.towards, mean_link(rows, fam)))
+
+
+def cooled_start(rows: Rows, fam: Family) -> Array | None:
+    """Where to begin when offsets lie so far apart that all rows are saturated; None where they do not (130).
+
+    With η/h in the place of η, h so large that no row is saturated, the maximum is found from anywhere. Each smaller h
+    begins where the one before ended.
+    """
+    start = flat_start(rows, fam)
+    heat = float(np.ptp(rows.map(kernels.eta, start[None]))) / _NARROW
+    if not 1.0 < heat < np.inf:
+        return None
+    offset, coef = rows.values("offset"), start / heat
+    while heat > 1.0:
+        warm = Likelihood(rows.with_offset(offset / heat), fam)
+        coef = maximise(warm, coef[None], Control(tol=_ROUGH, max_iter=50), patient=True).coef[0]
+        cooler = max(heat / _COOLING, 1.0)
+        heat, coef = cooler, coef * (heat / cooler)
+    return coef
 
 
 def mean_link(rows: Rows, fam: Family) -> float:

@@ -177,6 +177,12 @@ def known_offsets(block: Block) -> Array:
     return np.asarray(block.offset[block.weights[:, 0] > 0, 0])
 
 
+@same_for_alike
+def ones(block: Block) -> Array:
+    """A column of ones, (n, 1)."""
+    return np.ones((block.n, 1))
+
+
 def count_ones(block: Block) -> int:
     """Rows in which the first column is 1."""
     return int(np.count_nonzero(block.X[:, 0] == 1.0))

@@ -107,3 +107,45 @@ def test_nothing_to_score_is_an_error(data):
     fit = gi.logit("y ~ x", data)
     with pytest.raises(gi.DataError, match="None of the 0 complete rows of the data can be scored"):
         fit.score(data.assign(x=np.nan))
+
+
+def null_deviance_by_bracketing(y, offset):
+    """The score of a constant falls, so its root can be bracketed."""
+    from scipy.optimize import brentq
+
+    score = lambda b: (y - 0.5 * (1 + np.tanh((b + offset) / 2))).sum()  # noqa: E731
+    eta = brentq(score, -1e5, 1e5, xtol=1e-13) + offset
+    return 2 * np.logaddexp(0, np.where(y == 1, -eta, eta)).sum()
+
+
+@pytest.mark.parametrize("seed", [0, 12, 18, 34, 68, 84, 100, 104])  # most of them had stopped short
+def test_offsets_that_saturate_every_row(seed):
+    rng = np.random.default_rng(seed)
+    n = 600
+    x, spread, moved = rng.normal(size=n), rng.choice([1, 5, 30, 100, 1000]), rng.choice([0, 0, 500])
+    data = pd.DataFrame({"x": x, "o": rng.normal(size=n) * max(spread, 30) + moved + 30 * x * (seed % 5 == 0)})
+    data["y"] = (np.arange(n) < rng.choice([5, 100])).astype(int)
+    expected = null_deviance_by_bracketing(data.y.to_numpy(), data.o.to_numpy())
+    fit = gi.logit("y ~ x", data, offset="o")
+    assert fit.converged
+    assert fit.null_deviance == pytest.approx(expected, rel=1e-12)
+    alone = gi.logit("y ~ 1", data, offset="o")
+    assert alone.converged
+    assert alone.deviance == pytest.approx(expected, rel=1e-12)
+    assert fit.deviance <= alone.deviance
+    many = gi.logit_many("x", data, outcomes=["y"], offset="o")
+    assert many.glance().null_deviance[0] == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(many.coef.iloc[0], fit.coef, rtol=1e-8)
+    other = data.assign(y=1 - data.y, o=-data.o)
+    np.testing.assert_allclose(gi.logit("y ~ x", other, offset="o").coef, -fit.coef, rtol=1e-7)
+
+
+@pytest.mark.parametrize("link", LINKS[:4])
+def test_an_offset_of_many_times_a_covariate(data, link):
+    """Exactly the fit without it, its slope less what the offset has."""
+    plain = gi.glm("y ~ x", data, link=link)
+    moved = gi.glm("y ~ x", data, link=link, offset=30 * data.x)
+    np.testing.assert_allclose(moved.coef.to_numpy() + np.array([0.0, 30.0]), plain.coef, rtol=1e-8)
+    saturated = gi.glm("y ~ x", data, link=link, offset=30 * data.x + 100 * data.z)
+    assert saturated.converged
+    assert saturated.null_deviance >= saturated.deviance > plain.deviance
