@@ -37,6 +37,7 @@ from glminfer.data.progress import progress
 from glminfer.data.rows_stored import held
 from glminfer.data.stored import Writer
 from glminfer.data.stored_columns import stored_columns
+from glminfer.data.stored_matrix import narrowed
 from glminfer.errors import DataError, InputError, checked_keywords
 from glminfer.numerics.threads import ahead, in_turn
 
@@ -174,7 +175,7 @@ class ParquetPieces:
 
     def hold(self, function: Callable[..., Filled], each: Sequence[Any], *shared: Any) -> Held:
         """Rows of numbers from ``function``, written to temporary files."""
-        return held(self.map(function, each, *shared), self.table.scratch)
+        return held(self.map(_narrow, each, function, *shared), self.table.scratch)
 
     def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         """One array of parts for every piece, in a temporary file."""
@@ -186,6 +187,12 @@ class ParquetPieces:
     def _pieces(self, types: dict[str, Any]) -> Iterator[Columns]:
         read = (conformed(piece, self.known) for piece in self.table._read(types, self.labels))
         return progress(read, self.table.n_rows, "rows read", lambda _, piece: piece.n)
+
+
+def _narrow(columns: Columns, one: Any, function: Callable[..., Filled], *shared: Any) -> Filled:
+    """A piece whose numbers take no more room than they need."""
+    filled = function(columns, one, *shared)
+    return replace(filled, block=replace(filled.block, X=narrowed(filled.block.X)))
 
 
 @checked_keywords

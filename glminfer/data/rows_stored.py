@@ -14,13 +14,13 @@ from glminfer.data.progress import progress
 from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
-from glminfer.data.stored_matrix import MatrixWriter
+from glminfer.data.stored_matrix import MatrixWriter, Segments, SegmentWriter
 from glminfer.numerics.alike import ignores_columns
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.threads import in_order, in_turn, one_by_one
 
-Field = Stored | Constant | Array
+Field = Stored | Segments | Constant | Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class StoredRows:
 
     Parameters
     ----------
-    X : Stored
+    X : Segments
     y, weights, offset : Stored, Constant or array, (n, 1)
     groups : (n,) or None
         Codes of a grouping column.
     """
 
-    X: Stored
+    X: Segments
     y: Field
     weights: Field
     offset: Field
@@ -92,9 +92,9 @@ class StoredRows:
 
     def with_columns(self, kernel: Kernel, *arrays: Any) -> StoredRows:
         """The same rows with other columns, ``kernel(block, *arrays)``, in a file of their own."""
-        writer = Writer(self.X.folder)
+        writer = SegmentWriter(self.X.folder)
         for values in self._mapped(kernel, arrays):
-            writer.append(values)
+            writer.reserve(values)()
         return replace(self, X=writer.stored())
 
     def with_offset(self, offset: Array) -> StoredRows:
@@ -158,7 +158,7 @@ def held(pieces: Iterable[Filled], folder: str | None) -> Held:
     return Held(rows, trials.stored().whole() if trials.n else None, told[0] if told else None)
 
 
-def _stored_rows(X: Stored | Mixed, fields: Sequence[Stored | Constant]) -> StoredRows | CodedRows:
+def _stored_rows(X: Segments | Mixed, fields: Sequence[Stored | Constant]) -> StoredRows | CodedRows:
     """Rows read block by block; those with coded factors are mapped, and few bytes each."""
     y, weights, offset = fields
     if isinstance(X, Mixed):

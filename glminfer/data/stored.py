@@ -16,7 +16,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,7 @@ class Stored:
     def whole(self) -> NDArray[Any]:
         """All rows, as a map of the file (or of another): what is read of it the system may give up again."""
         if self.shown is not None and self.shown != self.dtype:
-            return _widened(self).stored().whole()
+            return as_shown(self).stored().whole()
         pages = self._mapped(0, len(self) * self.row)
         return np.frombuffer(pages, self.dtype).reshape(self.shape) if len(pages) else np.empty(self.shape, self.dtype)
 
@@ -194,7 +194,21 @@ class Constant:
         return np.broadcast_to(self.value, (self.n, 1))
 
 
-def _widened(found: Stored) -> Writer:
+class Readable(Protocol):
+    """Rows that are read from files."""
+
+    @property
+    def folder(self) -> str | None:
+        """Where further files go."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def rows(self, where: slice) -> NDArray[Any]:
+        """Some of them."""
+
+
+def as_shown(found: Readable) -> Writer:
     """A file of the same numbers as they are read, to which more can be added."""
     writer = Writer(found.folder)
     for start in range(0, max(len(found), 1), _SOME):
@@ -231,7 +245,7 @@ class FieldWriter:
             self.written.append(small)
             return
         before = self.written
-        self.written = Writer(self.folder) if before.file is None else _widened(self._as_doubles(before))
+        self.written = Writer(self.folder) if before.file is None else as_shown(self._as_doubles(before))
         self.written.append(rows)
 
     @staticmethod

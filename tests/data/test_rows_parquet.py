@@ -22,12 +22,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from engines import parquet, rows
+from engines import everything, parquet, rows, same
 
 import glminfer as gi
 from glminfer.data import rows_parquet, stored
 from glminfer.data.digests import distinct
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
+from glminfer.data.stored_matrix import narrowed
 from glminfer.numerics import kernels
 
 
@@ -473,3 +474,52 @@ def test_small_whole_numbers_take_a_byte_each_until_another_comes(first: list[fl
         assert read.dtype == np.float64
         np.testing.assert_array_equal(read, values)
     np.testing.assert_array_equal(found.rows(slice(3, 9)), values[3:9])
+
+
+# numbers that need less room -----------------------------------------------------------------------------------------
+
+
+def counts(late: float | None = None) -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"spikes": rng.poisson(3.0, 300), "side": rng.choice(["left", "right"], 300)})
+    frame["x"] = rng.integers(-100, 100, 300).astype(float)
+    frame["y"] = (rng.random(300) < 0.5).astype(int)
+    frame["mouse"], frame["o"], frame["w"] = rng.integers(0, 12, 300), rng.random(300), rng.random(300)
+    if late is not None:
+        frame.loc[250, "x"] = late
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("late", "kinds"),
+    [
+        (None, ["int8"]),
+        (1000.0, ["int8", "float32"]),
+        (0.1, ["int8", "float64"]),
+        (-0.5, ["int8", "float32"]),
+        (-129.0, ["int8", "float32"]),
+    ],
+)
+def test_counts_take_a_byte_until_a_number_needs_more(late: float | None, kinds: list[str]) -> None:
+    frame = counts(late)
+    memory, files = (gi.logit("y ~ spikes * side + x", data) for data in (frame, parquet(frame, (40,), 50)))
+    X = files.rows.X
+    assert [part.dtype.name for part in X.parts] == kinds
+    np.testing.assert_array_equal(files.coef, memory.coef)
+    same(everything(files), everything(memory))
+    np.testing.assert_array_equal(X.whole(), memory.rows.values("X"))
+    for where in (slice(0, 300), slice(0, 0), slice(190, 260), slice(251, 252), slice(0, 10)):
+        read = X.rows(where)
+        assert read.dtype == np.float64
+        np.testing.assert_array_equal(read, memory.rows.values("X")[where])
+
+
+@pytest.mark.parametrize("value", [2.0**24 + 1, 1e39, 1e-46, 0.1, np.pi])
+def test_what_single_precision_cannot_hold_stays_double(value: float) -> None:
+    X = np.ones((100, 3))
+    assert narrowed(X).dtype == np.int8
+    X[80, 1] = value
+    assert narrowed(X) is X
+    X[80, 1] = 2.0**20 + 0.125
+    assert narrowed(X).dtype == np.float32
+    np.testing.assert_array_equal(narrowed(X), X)
