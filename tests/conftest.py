@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from engines import parquet, partitioned
+from engines import parquet, partitioned, small_blocks
 from hypothesis import settings
-
-from glminfer.data import rows as rows_module
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure of the code
 settings.load_profile("unhurried")
@@ -26,19 +24,22 @@ def client() -> Iterator[Any]:
 
 @pytest.fixture
 def hold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """``hold(frame, cuts, piece)``: the frame as one engine holds it, cut at some rows and read so many at a time."""
-    if request.param == "blocks":
-        cut = rows_module.strips
-        monkeypatch.setattr("glminfer.data.rows.strips", lambda n, p, _=0: cut(n, p, 13))
+    """``hold(frame, cuts, piece)``: the frame as one engine holds it, cut at some rows and read so many at a time.
+
+    Blocks have 13 rows, so that there are several of them in memory, and several places where they lie in Dask; but in
+    "parquet", and in "one block", whose partitions are read by two processes and whose numbers come here.
+    """
+    engine = request.param
+    if engine not in ("parquet", "one block"):
+        small_blocks(monkeypatch, 13)
+    if engine == "blocks":
+        monkeypatch.setenv("GLMINFER_THREADS", "1")  # 13 rows are done sooner than handed over
         yield lambda frame, *_: frame
-    elif request.param == "parquet":
+    elif engine == "parquet":
         yield parquet
+    elif engine == "threads":
+        with pytest.importorskip("dask").config.set(scheduler="threads"):
+            yield partitioned
     else:
-        dask = pytest.importorskip("dask")
-        threads = request.param == "threads"
-        with dask.config.set(scheduler="threads" if threads else None):
-            if threads:
-                yield partitioned
-            else:
-                with request.getfixturevalue("client").as_current():
-                    yield partitioned
+        with pytest.importorskip("dask").config.set(scheduler=None), request.getfixturevalue("client").as_current():
+            yield partitioned

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import glminfer as gi
 
@@ -92,12 +93,43 @@ def everything(fit: gi.Fit) -> dict[str, Any]:
     return found | {"profile": fit.confint(terms=list(fit.columns[:2]))}
 
 
-def same(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1e-12) -> None:
-    """Equal tables; numbers within rtol of each other (or of 1, where they are rounding)."""
+def same(found: dict[str, Any], expected: dict[str, Any], rtol: float = 1e-12, atol: float | None = None) -> None:
+    """Equal tables; numbers within rtol of each other (or, where they are rounding, of 1: else within atol)."""
     for name, table in expected.items():
+        within = {"rtol": rtol, "atol": rtol if atol is None else atol, "obj": name}
         if isinstance(table, pd.DataFrame):
-            pd.testing.assert_frame_equal(found[name], table, rtol=rtol, atol=rtol, obj=name)
+            pd.testing.assert_frame_equal(found[name], table, **within)
         elif isinstance(table, pd.Series):
-            pd.testing.assert_series_equal(found[name], table, rtol=rtol, atol=rtol, obj=name)
+            pd.testing.assert_series_equal(found[name], table, **within)
         else:
             assert found[name] == table, name
+
+
+def identical(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Equal tables, to the last bit."""
+    assert found.keys() == expected.keys()
+    for name, table in expected.items():
+        if isinstance(table, pd.DataFrame):
+            pd.testing.assert_frame_equal(found[name], table, check_exact=True, obj=name)
+        elif isinstance(table, pd.Series):
+            pd.testing.assert_series_equal(found[name], table, check_exact=True, obj=name)
+        else:
+            assert found[name] == table, name
+
+
+def agree(found: gi.Fit, expected: gi.Fit) -> None:
+    """The same fit: places within 1e-12 standard errors, other numbers within 1e-12 of each other, the same words."""
+    mine, theirs = found.tidy(), expected.tidy()
+    places = ["estimate", "conf_low", "conf_high"]
+    units = theirs.std_error.to_numpy()[:, None]
+    np.testing.assert_allclose(mine[places] / units, theirs[places] / units, rtol=0, atol=1e-12)
+    for one, other in ((mine, theirs), (found.glance(), expected.glance())):
+        numbers = [name for name in other.select_dtypes("number") if name not in places]
+        np.testing.assert_allclose(one[numbers], other[numbers], rtol=1e-12, atol=1e-12)
+    assert (*found.columns, *found.notes, found.status) == (*expected.columns, *expected.notes, expected.status)
+
+
+def small_blocks(patch: pytest.MonkeyPatch, n: int) -> None:
+    """Rows in blocks of n from now on, on every engine: what takes many rows otherwise is seen on few."""
+    patch.setattr("glminfer.data.rows.BLOCK_NUMBERS", 0)
+    patch.setattr("glminfer.data.rows._LEAST_ROWS", n)

@@ -21,8 +21,8 @@ EVERYWHERE = {"errors"}  # may be imported from any floor, and imports none of t
 DOORS = {  # the only modules, or folders, that may import a package
     "narwhals": {"data/frames.py"},
     "pyarrow": {"data/parquet_files.py"},
-    "dask": {"data/rows_dask.py"},
-    "distributed": {"data/rows_dask.py"},
+    "dask": {"data/dask_values.py"},
+    "distributed": {"data/dask_values.py"},
     "matplotlib": {"report/plots.py", "report/plots_selection.py"},
     "numba": {"numerics/compiled.py"},
     "patsy": {"data/"},

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from engines import small_blocks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_rows import LINKS, few
@@ -155,18 +156,10 @@ def test_cuts_into_blocks(seed: int, link: str, block_rows: int) -> None:
     frame = drawn(seed, link)
     whole = everything(fitted("y ~ x + g + h", frame, link))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glminfer.data.rows.MemoryRows._strips", strips_of(block_rows))
+        small_blocks(patch, block_rows)
         cut = everything(fitted("y ~ x + g + h", frame, link))
     for a, b in zip(whole, cut, strict=True):
-        agree(b, a, atol=1e-7)
-
-
-def strips_of(size: int) -> Any:
-    def strips(rows: Any) -> list[list[slice]]:
-        n = len(rows.whole.X)
-        return [[slice(start, min(start + size, n))] for start in range(0, n, size)] or [[slice(0, 0)]]
-
-    return strips
+        agree(b, a, rtol=1e-12, atol=1e-12)
 
 
 @few

@@ -266,7 +266,7 @@ def _from_dict(frame: Mapping[Any, Any], wanted: Wanted) -> Columns:
 def _from_pieces(frame: InPieces, wanted: Wanted, labels: Iterable[str]) -> Columns:
     refuse_unknown(wanted, frame)
     columns = frame.pieces(wanted, labels).whole(wanted)
-    return Columns(columns.data, None, frame.n_rows, frame)
+    return Columns(columns.data, None, columns.n if wanted else frame.n_rows, frame)
 
 
 def _is_structured(frame: Any) -> bool:

@@ -1,25 +1,27 @@
 """Rows: the one protocol by which everything over n rows is computed.
 
 ``rows.sum(kernel, *arrays)`` adds up a pure function over blocks of rows; ``rows.map(kernel, *arrays)`` gives one value
-per block, in row order. The result never depends on the number of threads: blocks belong to a fixed number of strips,
-each strip is summed in order, and the strips are added in order.
+per block, in row order. The result never depends on the number of threads, nor on where the rows are: blocks are cut at
+fixed rows, and their sums added in pairs of pairs (106). A strip is what one thread adds up at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.pairs import added
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
-from glminfer.numerics.threads import in_order
+from glminfer.numerics.threads import in_order, one_by_one
 
 Kernel = Callable[..., Any]
 BLOCK_NUMBERS = 1 << 18  # one block of X is two megabytes: it stays in the cache (measured: docs/decisions.md)
+_LEAST_ROWS = 512  # of a block, however many columns there are
 _STRIPS = 32
 
 
@@ -104,13 +106,13 @@ class MemoryRows:
 
     @property
     def _is_one_block(self) -> bool:
-        return self.n <= _block_size(self.width, self.block_rows)
+        return self.n <= block_size(self.width, self.block_rows)
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
         if self._is_one_block:
             return kernel(self.whole, *arrays)
-        return added(in_order(lambda strip: strip_sum(self.whole.rows, strip, kernel, arrays), self._strips()))
+        return added(one_by_one(lambda strip: strip_sum(self.whole.rows, strip, kernel, arrays), self._strips()))
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, joined in row order."""
@@ -169,29 +171,25 @@ class MemoryRows:
 
 
 def strips(n: int, p: int, block_rows: int = 0) -> list[list[slice]]:
-    """Blocks of ``n`` rows of ``p`` columns, in a number of strips that does not depend on the number of threads."""
-    size = _block_size(p, block_rows)
-    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)] or [slice(0, 0)]
-    per_strip = -(-len(blocks) // _STRIPS)
+    """Blocks of ``n`` rows of ``p`` columns, in at most 32 strips, each of 1, 2, 4, … blocks: a node of (106)."""
+    blocks = cut(n, block_size(p, block_rows)) or [slice(0, 0)]
+    per_strip = 1 << (-(-len(blocks) // _STRIPS) - 1).bit_length()
     return [blocks[k : k + per_strip] for k in range(0, len(blocks), per_strip)]
 
 
-def _block_size(p: int, block_rows: int) -> int:
-    return block_rows or max(512, BLOCK_NUMBERS // max(p, 1))
+def cut(n: int, size: int) -> list[slice]:
+    """Blocks of ``size`` rows each, the last of what is left."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def block_size(p: int, block_rows: int = 0) -> int:
+    """Rows of a block, as given, or as many as fill the second-level cache."""
+    return block_rows or max(_LEAST_ROWS, BLOCK_NUMBERS // max(p, 1))
 
 
 def strip_sum(block: Callable[[slice], Block], strip: Sequence[slice], kernel: Kernel, arrays: Sequence[Any]) -> Any:
-    """Σ of ``kernel(block, *arrays)`` over the blocks of one strip, in order."""
-    total = kernel(block(strip[0]), *arrays)
-    for where in strip[1:]:
-        total = total + kernel(block(where), *arrays)
-    return total
-
-
-def added(parts: Iterable[Any]) -> Any:
-    """The sum of some parts, in order."""
-    first, *others = parts
-    return sum(others, first)
+    """Σ of ``kernel(block, *arrays)`` over the blocks of one strip."""
+    return added(kernel(block(where), *arrays) for where in strip)
 
 
 def joined(values: Sequence[Array]) -> Array:

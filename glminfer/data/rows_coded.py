@@ -13,7 +13,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.data.rows import BLOCK_NUMBERS, Kernel, MemoryRows, added, joined, strip_sum, strips
+from glminfer.data.pairs import added
+from glminfer.data.rows import BLOCK_NUMBERS, Kernel, MemoryRows, joined, strip_sum, strips
 from glminfer.numerics import kernels
 from glminfer.numerics.alike import ignores_columns, may_see_codes
 from glminfer.numerics.blocks import Array, Block

@@ -1,33 +1,36 @@
-"""Dask data frames: partitions as pieces, blocks of rows where the partitions are. The only module that knows dask."""
+"""Dask data frames: partitions as pieces, blocks of rows where the partitions are."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from importlib import import_module
+from functools import partial, reduce
 from itertools import pairwise
-from operator import attrgetter
+from operator import add
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from glminfer.data import frames
+from glminfer.data import fragments, frames
 from glminfer.data.columns import Column, Factor, Masked
+from glminfer.data.dask_values import Values, of_each
+from glminfer.data.fragments import Fragments
 from glminfer.data.frames import Columns
 from glminfer.data.levels import Levels, conformed, levels_of, united
 from glminfer.data.looks import Question
+from glminfer.data.pairs import Partial
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import counting, watched
-from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
+from glminfer.data.rows import Kernel, MemoryRows, block_size, in_memory, joined
 from glminfer.data.scope import Scope
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.threads import one_blas_thread
 
-_FAN = 8  # so many partial sums are added at a time
+_FAN = 8  # so many partial sums are added at a time, and so many of them come here
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +51,11 @@ class DaskTable:
 
     def pieces(self, wanted: Iterable[str], labels: Iterable[str]) -> DaskPieces:
         """Some columns, read once and kept where the partitions are, with the levels of all of them."""
-        dask = _dask()
-
         taken = partial(frames.take, wanted=list(wanted), labels=list(labels))
-        read = dask.persist(*_each(taken, self._partitions(wanted, labels)))
-        lengths, found = zip(*dask.compute(*_each(_described, read)), strict=True)
+        read = of_each(taken, self._partitions(wanted, labels))
+        lengths, found = zip(*read.each(_described).here(), strict=True)
         known = united(found, self._declared())
-        parts = dask.persist(*_each(partial(conformed, known=known), read))
+        parts = read.each(partial(conformed, known=known)).kept() if known else read
         return DaskPieces(parts, np.cumsum(lengths).tolist())
 
     def chunks(self, wanted: Iterable[str], labels: Iterable[str]) -> Iterator[Columns]:
@@ -85,12 +86,13 @@ class DaskPieces:
 
     Attributes
     ----------
-    parts : sequence of delayed Columns
+    parts : Values
+        Of Columns.
     stops : list of int
         Where each partition ends.
     """
 
-    parts: Sequence[Any]
+    parts: Values
     stops: list[int]
 
     @property
@@ -105,42 +107,31 @@ class DaskPieces:
 
     def whole(self, names: Iterable[str]) -> Columns:
         """Some columns over all rows, brought here."""
-        dask = _dask()
-
         wanted = list(names)
-        found = dask.compute(*_each(partial(frames.take, wanted=wanted), self.parts)) if wanted else ()
-        return Columns(
-            {name: _end_to_end([part.data[name] for part in found]) for name in wanted}, None, self.stops[-1]
-        )
+        found = self.parts.each(partial(frames.take, wanted=wanted)).here() if wanted else []
+        data = {name: _end_to_end([part.data[name] for part in found]) for name in wanted}
+        return Columns(data, None, self.stops[-1])
 
     def map(self, function: Callable[..., Any], each: Sequence[Any], *shared: Any) -> Iterator[Any]:
         """``function(columns, each[k], *shared)`` of every partition k, brought here in their order."""
-        dask = _dask()
-
-        return iter(dask.compute(*self._run(function, each, shared)))
+        return iter(self._run(function, each, shared).here())
 
     def hold(self, function: Callable[..., Filled], each: Sequence[Any], *shared: Any) -> Held:
         """Rows of numbers from ``function``, kept where the partitions are."""
-        dask = _dask()
-
-        filled = dask.persist(*self._run(function, each, shared))
-        told, *trials = dask.compute(_tree(_each(attrgetter("told"), filled)), *_each(attrgetter("trials"), filled))
-        counts = [len(part.positions()) for part in each]
-        used = [
-            (f, n) for f, n in zip(filled, counts, strict=True) if n
-        ]  # partitions without rows in use are no blocks
-        blocks = _each(attrgetter("block"), [f for f, _ in used])
-        rows = DaskRows(tuple(blocks), (0, *np.cumsum([n for _, n in used]).tolist()), told.sums.shape[1])
-        return Held(rows, None if trials[0] is None else np.concatenate(trials), told)
+        filled = self._run(function, each, shared).kept()
+        told, trials = zip(*filled.each(_beside).here(), strict=True)
+        edges = np.cumsum([0, *(len(part.positions()) for part in each)]).tolist()
+        everything = reduce(add, told)
+        rows = _as_in_memory(filled.each(_fragments), edges, everything.sums.shape[1])
+        return Held(rows, None if trials[0] is None else np.concatenate(trials), everything)
 
     def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         """One array of parts for every piece, here."""
         return np.concatenate(list(parts))
 
-    def _run(self, function: Callable[..., Any], each: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
-        sent = [_Sent.of(thing) for thing in shared]
-        runs = [partial(_answered, function=function, own=_Sent(own), shared=sent) for own in each]
-        return [_task(run, part) for run, part in zip(runs, self.parts, strict=True)]
+    def _run(self, function: Callable[..., Any], each: Sequence[Any], shared: Sequence[Any]) -> Values:
+        answered = partial(_answered, function=function, shared=[_Sent.of(thing) for thing in shared])
+        return self.parts.each(answered, ({"own": _Sent(own)} for own in each))
 
 
 class _Sent:
@@ -183,27 +174,16 @@ def _described(columns: Columns) -> tuple[int, Levels]:
     return columns.n, levels_of(columns)
 
 
-def _block_sum(block: Block, kernel: Kernel, arrays: Sequence[Any]) -> Any:
-    parts = strips(block.n, block.X.shape[1])
-    with one_blas_thread():
-        return added(strip_sum(block.rows, strip, kernel, arrays) for strip in parts)
+def _beside(filled: Filled) -> tuple[Any, Any]:
+    return filled.told, filled.trials
 
 
-def _block_map(block: Block, kernel: Kernel, arrays: Sequence[Any]) -> Array:
-    with one_blas_thread():
-        return np.asarray(kernel(block, *arrays))
+def _fragments(filled: Filled) -> Fragments:
+    return Fragments((filled.block,))
 
 
-def _thinned(block: Block, step: int, start: int) -> Block:
-    return block.rows(slice(-start % step, None, step))
-
-
-def _replaced(block: Block, values: Any, field: str) -> Block:
-    return replace(block, **{field: values})
-
-
-def _with_columns(block: Block, kernel: Kernel, arrays: Sequence[Any]) -> Block:
-    return replace(block, X=np.ascontiguousarray(_block_map(block, kernel, arrays)))
+def _together(partials: Sequence[Partial]) -> Partial:
+    return reduce(add, partials)
 
 
 # rows ----------------------------------------------------------------------------------------------------------------
@@ -211,18 +191,19 @@ def _with_columns(block: Block, kernel: Kernel, arrays: Sequence[Any]) -> Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DaskRows:
-    """Rows of one model in blocks that lie where Dask keeps them.
+    """Rows of one model where Dask keeps them, in blocks that are cut as they would be in memory.
 
     Attributes
     ----------
-    blocks : tuple of delayed Block
+    parts : Values
+        Of Fragments, each of which begins where a block in memory does.
     edges : tuple of int
-        Where each block starts among the rows, and where the last one ends.
+        Where each starts among the rows, and where the last one ends.
     width : int
         Number of columns.
     """
 
-    blocks: tuple[Any, ...]
+    parts: Values
     edges: tuple[int, ...]
     width: int
 
@@ -236,34 +217,41 @@ class DaskRows:
         """Number of rows of positive weight."""
         return int(self.sum(kernels.count_used))
 
+    @property
+    def _size(self) -> int:
+        return block_size(self.width)
+
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
-        """Σ over blocks of ``kernel(block, *arrays)``: as in memory within a block, then over a tree (106)."""
-        return self._answers(partial(_block_sum, kernel=kernel, arrays=arrays), lambda parts: [_tree(parts)])[0]
+        """Σ over blocks of ``kernel(block, *arrays)``: added in the pairs in which rows in memory are (106)."""
+        function = partial(fragments.sums, size=self._size, kernel=kernel, arrays=arrays)
+        sums = self.parts.each(function, ({"first": start // self._size} for start in self.edges[:-1]))
+        return _together(self._here(sums, _fewer(sums))).total
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, brought here in row order."""
-        return joined(self._answers(partial(_block_map, kernel=kernel, arrays=arrays), list))
+        mapped = self.parts.each(partial(fragments.mapped, size=self._size, kernel=kernel, arrays=arrays))
+        return joined(self._here(mapped, mapped))
 
-    def _answers(self, function: Callable[[Block], Any], then: Callable[[list[Any]], list[Any]]) -> Sequence[Any]:
-        """What ``then`` makes of the function's answers for all blocks, computed; a bar counts rows meanwhile."""
-        parts = _each(function, self.blocks)
+    def _here(self, parts: Values, made: Values) -> list[Any]:
+        """What is made of the parts, one for each block, computed; a bar counts rows meanwhile."""
         if not watched():
-            return tuple(_dask().compute(*then(parts)))
-        sizes = dict(zip((part.key for part in parts), np.diff(self.edges).tolist(), strict=True))
-        with counting(self.n, "rows") as add:
-            return _counted(parts, then, lambda key: add(sizes.get(key, 0)))
+            return made.here()
+        sizes = np.diff(self.edges).tolist()
+        with counting(self.n, "rows") as add_rows:
+            return made.here_counting(parts, lambda k: add_rows(sizes[k]))
 
     def grouped(self, codes: NDArray[np.intp]) -> DaskRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
         return self._with("groups", codes)
 
-    def with_columns(self, kernel: Kernel, *arrays: Any) -> DaskRows:
+    def with_columns(self, kernel: Kernel, *arrays: Any) -> DaskRows | MemoryRows:
         """The same rows with other columns, ``kernel(block, *arrays)``."""
-        dask = _dask()
-
-        blocks = dask.persist(*_each(partial(_with_columns, kernel=kernel, arrays=arrays), self.blocks))
-        width = dask.compute(_each(_width, blocks[:1]))[0][0]
-        return replace(self, blocks=blocks, width=width)
+        function = partial(fragments.with_columns, size=self._size, kernel=kernel, arrays=arrays)
+        parts = self.parts.each(function).kept()
+        width = parts.some([0]).each(fragments.width).here()[0]
+        if block_size(width) == self._size:
+            return replace(self, parts=parts, width=width)
+        return _as_in_memory(parts, self.edges, width)
 
     def with_offset(self, offset: Array) -> DaskRows:
         """The same rows with another offset, (n, 1)."""
@@ -274,21 +262,13 @@ class DaskRows:
         return self._with("weights", np.where(gone[:, None], 0.0, self.values("weights")))
 
     def _with(self, field: str, values: NDArray[Any]) -> DaskRows:
-        dask = _dask()
-
-        pieces = [values[start:stop] for start, stop in pairwise(self.edges)]
-        tasks = [_task(partial(_replaced, values=v, field=field), b) for v, b in zip(pieces, self.blocks, strict=True)]
-        return replace(self, blocks=dask.persist(*tasks))
+        own = ({"values": values[a:b]} for a, b in pairwise(self.edges))
+        return replace(self, parts=self.parts.each(partial(fragments.with_values, field=field), own).kept())
 
     def every(self, step: int) -> MemoryRows:
         """Each ``step``-th row, brought here: a subsample to start from."""
-        dask = _dask()
-
-        starts = self.edges[:-1]
-        tasks = [_task(partial(_thinned, step=step, start=s), b) for s, b in zip(starts, self.blocks, strict=True)]
-        parts = dask.compute(*tasks)
-        fields = (np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "y", "weights", "offset"))
-        return MemoryRows(Block(*fields))
+        own = ({"start": start} for start in self.edges[:-1])
+        return MemoryRows(fragments.together(self.parts.each(partial(fragments.thinned, step=step), own).here()))
 
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order, brought here."""
@@ -300,56 +280,34 @@ class DaskRows:
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field of the blocks over all rows, brought here."""
-        dask = _dask()
-
-        return joined(dask.compute(*_each(attrgetter(name), self.blocks)))
+        return joined(self.parts.each(partial(fragments.values, name=name)).here())
 
 
-def _width(block: Block) -> int:
-    return int(block.X.shape[1])
+def _fewer(sums: Values) -> Values:
+    """Partial sums of neighbours added until few are left: those of all blocks need not come here."""
+    while len(sums) > _FAN:
+        sums = sums.in_groups(_together, (min(_FAN, len(sums) - k) for k in range(0, len(sums), _FAN)))
+    return sums
 
 
-# watching ------------------------------------------------------------------------------------------------------------
+def _as_in_memory(parts: Values, edges: Sequence[int], width: int) -> DaskRows | MemoryRows:
+    """Rows cut where blocks in memory are; those of a single block come here, as there is nothing to distribute."""
+    size = block_size(width)
+    cuts = fragments.nearest_cuts(edges, size)
+    wanted = [_rows(edges, a, b) for a, b in pairwise(cuts)]
+    pieces = parts.some(k for some in wanted for k, _ in some)
+    pieces = pieces.each(fragments.between, (ends for some in wanted for _, ends in some))
+    whole = pieces.in_groups(partial(fragments.assembled, size=size), map(len, wanted))
+    if edges[-1] <= size:
+        return MemoryRows(fragments.together(whole.here()[0].parts))
+    return DaskRows(whole.kept(), tuple(cuts), width)
 
 
-def _counted(parts: list[Any], then: Callable[[list[Any]], list[Any]], done: Callable[[Any], None]) -> Sequence[Any]:
-    """The same, calling ``done`` with the key of each part when it is there."""
-    dask = _dask()
-
-    client = getattr(dask.base.get_scheduler(), "__self__", None)
-    if client is None:  # threads, processes or one after the other in this process
-        watching: Any = import_module("dask.callbacks")
-        with watching.Callback(posttask=lambda key, *_: done(key)):
-            return tuple(dask.compute(*then(parts), optimize_graph=False))
-    cluster: Any = import_module("distributed")
-    parts = list(dask.persist(*parts))
-    for future in cluster.as_completed(cluster.futures_of(parts)):
-        done(future.key)
-    return tuple(dask.compute(*then(parts)))
-
-
-# graphs --------------------------------------------------------------------------------------------------------------
-
-
-def _dask() -> Any:
-    import dask
-
-    return dask
-
-
-def _task(function: Callable[..., Any], *given: Any) -> Any:
-    return _dask().delayed(function, pure=False)(*given)
-
-
-def _each(function: Callable[..., Any], parts: Iterable[Any]) -> list[Any]:
-    return [_task(function, part) for part in parts]
-
-
-def _tree(parts: Sequence[Any]) -> Any:
-    """Their sum, a few neighbours at a time: the same order whoever finishes first (106)."""
-    while len(parts) > 1:
-        parts = [_task(added, list(parts[k : k + _FAN])) for k in range(0, len(parts), _FAN)]
-    return parts[0]
+def _rows(edges: Sequence[int], start: int, stop: int) -> list[tuple[int, dict[str, int]]]:
+    """The parts that hold the rows from start to stop, and where in each of them these are."""
+    some = range(bisect_right(edges, start) - 1, bisect_left(edges, stop))
+    ends = ((k, max(start, edges[k]) - edges[k], min(stop, edges[k + 1]) - edges[k]) for k in some)
+    return [(k, {"start": a, "stop": b}) for k, a, b in ends if a < b]
 
 
 def _end_to_end(parts: Sequence[Any]) -> Column:

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.columns import occurring
-from glminfer.data.rows import Kernel, MemoryRows, added, joined, strip_sum, strips
+from glminfer.data.pairs import added
+from glminfer.data.rows import Kernel, MemoryRows, joined, strip_sum, strips
 from glminfer.numerics import kernels
 from glminfer.numerics.alike import ignores_columns, may_sum_once, same_value
 from glminfer.numerics.blocks import Array, Block

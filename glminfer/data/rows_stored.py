@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.pairs import added
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import progress
-from glminfer.data.rows import Kernel, MemoryRows, added, in_memory, joined, strip_sum, strips
+from glminfer.data.rows import Kernel, MemoryRows, in_memory, joined, strip_sum, strips
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.stored import Constant, FieldWriter, Stored, Writer
 from glminfer.data.stored_matrix import MatrixWriter, Segments, SegmentWriter

@@ -31,6 +31,7 @@ from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
+_SAME_HEIGHT = 1e-12  # relative: sums of log-likelihoods that differ by no more differ by rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,9 @@ def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> So
     starts = [start, np.zeros(len(start)), flat, flat + (smooth - flat) * np.pi / 4, smooth]
     found = [maximise(Likelihood(rows, fam), at[None], method.control) for at in starts]
     done = [s for s in found if s.status[0] is Status.CONVERGED] or found
-    return max(done, key=lambda s: float(s.terms.loglik[0]))
+    top = max(float(s.terms.loglik[0]) for s in done)
+    # of those that end on the same summit the first: rounding must not choose
+    return next(s for s in done if float(s.terms.loglik[0]) >= top - _SAME_HEIGHT * abs(top))
 
 
 def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Solution:

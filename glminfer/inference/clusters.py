@@ -65,7 +65,7 @@ def _items(cluster: Any, data: Any) -> list[Any]:
         raise InputError("cluster= is an empty list; name a column, such as cluster='mouse'.")
     if all(isinstance(item, str) for item in cluster):
         known = set(frames.names(data))
-        values = len(cluster) == frames.length(data) and not known.issuperset(cluster)
+        values = not known.issuperset(cluster) and len(cluster) == frames.length(data)
         return [pd.Series(cluster).to_numpy()] if values else list(cluster)
     several = all(isinstance(item, str) or np.ndim(item) == 1 for item in cluster)
     return list(cluster) if several else [np.asarray(cluster, dtype=object)]
