@@ -19,6 +19,7 @@ from glminfer.numerics import kernels
 from glminfer.numerics.alike import ignores_columns, may_see_codes
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.mixed import Mixed
+from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.threads import in_order
 
 _FIELDS = 4  # numbers of a row without columns: outcome, weight, offset, code
@@ -130,6 +131,13 @@ class CodedRows:
     def distinct(self) -> tuple[MemoryRows, slice]:
         """The rows themselves, with dense columns."""
         return MemoryRows(self._full(slice(0, self.n))), slice(None)
+
+    def in_full(self) -> MemoryRows:
+        """The rows with dense columns, if there is room for them."""
+        what = f"Within a level of a factor columns are nearly dependent, and {self.n:,} rows of {self.width:,} columns"
+        way = "Centre the numeric columns that interact with the factor, or leave one of them out."
+        refuse_without_room((self.n, self.width), what, way)
+        return MemoryRows(self._full(slice(0, self.n)))
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field over all rows."""

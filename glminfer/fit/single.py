@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from glminfer.numerics.objectives import Likelihood
 from glminfer.numerics.penalties import AnyPenalty
 from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
+from glminfer.numerics.rank_coded import NearlyDependentError
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
 _SAME_HEIGHT = 1e-12  # relative: sums of log-likelihoods that differ by no more differ by rounding
@@ -90,6 +91,21 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: A
     DataError
         If there are more columns than rows and as many independent ones as rows.
     """
+    return coded_or_in_full(sample, lambda given: _fitted(given, method, call, moves))
+
+
+T = TypeVar("T")
+
+
+def coded_or_in_full(sample: Sample, ask: Callable[[Sample], T]) -> T:
+    """The answer of a sample; with dense columns where those of a level are too nearly dependent for codes."""
+    try:
+        return ask(sample)
+    except NearlyDependentError:
+        return ask(replace(sample, rows=cast(CodedRows, sample.rows).in_full()))
+
+
+def _fitted(sample: Sample, method: Method, call: Mapping[str, Any], moves: Array | None) -> FitRecord:
     raw = sample.rows
     totals = Totals(*map(float, raw.sum(kernels.totals)))
     if method.penalty is None:

@@ -12,7 +12,7 @@ from glminfer.data.formula import updated
 from glminfer.errors import InputError, counted
 from glminfer.fit.nested import Stage, stage
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import Method, in_basis, storage_of
+from glminfer.fit.single import Method, coded_or_in_full, in_basis, storage_of
 from glminfer.numerics.rank import learn_basis
 
 _ARGUMENTS = ("weights", "trials", "offset", "subset", "event")
@@ -71,6 +71,10 @@ def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:
 
 
 def _stage(fit: FitRecord, sample: Sample) -> Stage:
+    return coded_or_in_full(sample, lambda given: _stage_of(fit, given))
+
+
+def _stage_of(fit: FitRecord, sample: Sample) -> Stage:
     basis = learn_basis(sample.rows, len(sample.design.columns), sample.design.constant)
     space = Space(in_basis(sample.rows, basis), basis)
     blank = stage(space, fit.family, fit.control, penalty=fit.penalty)

@@ -22,9 +22,20 @@ from glminfer.numerics.selection import Selection
 _EPS = np.finfo(float).eps
 _ALIASED = 1e-11  # residual norm of an aliased column, relative to its centred norm
 _CLEAR = 1e-6  # a squared relative residual above this is safe to compute with as it is
+_WITHIN = 1e-8  # the same within a level, below which too many digits are lost: as where numbers are far from zero
 _PART = 1e-8  # share of a column in a relation, relative to the largest, that is more than rounding
 _NOTHING = 1e-13  # the same, that is rounding
 _ROUNDS = 6
+
+
+class NearlyDependentError(DataError):
+    """Within a level columns are so nearly dependent that only dense columns tell them apart."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Within a level of a factor columns are so nearly dependent that codes cannot tell them apart. Centre "
+            "the numeric columns that interact with the factor, or use control=gi.Control(coded=False)."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +144,9 @@ def _one_more(search: _Search, order: Places, last: int) -> None:
 def _doubtful(search: _Search) -> tuple[int, Places] | None:
     """A column of the border that nearly depends on all that are clear, and those clear ones; None if there is none."""
     chosen = search.products.chosen(search.kept)
-    inner = inverse_blocks(chosen.blocks, chosen.layout.there, 0.0)
+    inner = inverse_blocks(chosen.blocks, chosen.layout.there, _WITHIN)
     if inner is None:
-        raise DataError(
-            "Within a level of a factor columns are so nearly dependent that no fit is possible with codes. Centre the "
-            "numeric columns that interact with the factor, or use control=gi.Control(coded=False)."
-        )
+        raise NearlyDependentError
     left = schur(chosen, inner @ chosen.sides)
     order = np.argsort(chosen.layout.border)
     left = left[np.ix_(order, order)]

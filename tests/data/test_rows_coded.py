@@ -417,3 +417,39 @@ def test_no_rows_in_use_in_the_first_pieces() -> None:
     memory, files = (gi.logit("y ~ x + session", data, control=CODES) for data in (frame, parquet(frame, (100,), 30)))
     assert isinstance(files.with_rows()[1].rows, CodedRows)
     same({"tidy": files.tidy(), "notes": files.notes}, {"tidy": memory.tidy(), "notes": memory.notes})
+
+
+@pytest.mark.parametrize("apart", [3e-5, 1e-6, 1e-8, 1e-12])
+@pytest.mark.parametrize("only", [None, "3"])
+def test_columns_that_are_nearly_dependent_within_a_level_get_dummies(apart: float, only: str | None) -> None:
+    """The other slope is x but for a trace of z, in all levels or in one: the fit is that of x and z."""
+    frame = trials(1200, 4)
+    near = np.full(1200, True) if only is None else (frame.session == only).to_numpy()
+    frame["t"] = np.where(near, frame.x + apart * frame.z, frame.z)
+    given = "y ~ session + session:x + session:t"
+    codes, dummies = (gi.logit(given, frame, control=how) for how in (CODES, DUMMIES))
+    same(
+        {"tidy": codes.tidy(), "aliased": dict(codes.aliased)},
+        {"tidy": dummies.tidy(), "aliased": dict(dummies.aliased)},
+    )
+    if apart == 1e-12:  # nothing but rounding
+        assert isinstance(codes.with_rows()[1].rows, CodedRows)
+        assert len(codes.aliased) == (4 if only is None else 1)
+        return
+    assert codes.converged
+    assert not isinstance(codes.with_rows()[1].rows, CodedRows)
+    plain = gi.logit("y ~ session + session:x + session:z", frame, control=DUMMIES)
+    assert codes.deviance == pytest.approx(plain.deviance, rel=1e-9)
+    assert codes.tidy().std_error.iloc[-1] * apart == pytest.approx(plain.tidy().std_error.iloc[-1], rel=1e-6)
+    less = gi.logit("y ~ session + session:x", frame, control=CODES)
+    assert isinstance(less.with_rows()[1].rows, CodedRows)
+    assert less.score_test("session:t").df[0] == 4
+
+
+def test_nearly_dependent_columns_without_room_for_dummies_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = trials(1200, 4).assign(t=lambda f: f.x + 1e-6 * f.z)
+    monkeypatch.setattr("glminfer.numerics.room._SMALL", 1000)
+    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 1e4)
+    text = "Within a level of a factor columns are nearly dependent, and 1,200 rows of 12 columns take .* Centre the"
+    with pytest.raises(gi.DataError, match=text):
+        gi.logit("y ~ session + session:x + session:t", frame, control=CODES)
