@@ -27,8 +27,9 @@ _MOST = 1 << 23  # numbers of a subsample: 67 MB, however many rows lie in files
 _STEADY = 200  # rows of a subsample per column, from which its curvature is good to a few percent
 _WORTH = 8  # columns from which the matrix product is most of a pass
 _NEAR = 0.5  # a decrement from which on the curvature hardly changes on the way to the maximum
-_THERE = 2e-11  # a decrement that passes in double precision take for the maximum
+_THERE = 5e-11  # a decrement that the pass in double precision takes for the maximum, with room to spare
 _PASSES = 20
+_POOR = 1 / 32  # a rate along its own curvature that says single precision is not enough for these columns
 _SINGLE = float(np.finfo(np.float32).eps)
 
 
@@ -76,7 +77,7 @@ def _by_slopes(rows: Rows, fam: Family, near: Approach, terms: Terms) -> Approac
             return near
         rate = max((1 + own) * decrement[0] / before[0], _SINGLE)
         near, before = _stepped(_seen(near, terms, clock), step), decrement
-        if decrement[0] * rate <= _THERE:
+        if decrement[0] * rate <= _THERE or (own and rate > _POOR):
             return near
         own = _passes_left(decrement[0] * rate, rate) > _price(rows.width)
         if own:
