@@ -104,6 +104,10 @@ class CodedRows:
         """The rows at some places, in that order."""
         return self._full(places)
 
+    def part(self, places: NDArray[np.intp]) -> Block:
+        """The same with coded columns, for what only multiplies with them."""
+        return self._block(places)
+
     def grouped(self, codes: NDArray[np.intp]) -> CodedRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
         return replace(self, groups=codes)

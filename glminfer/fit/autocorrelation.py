@@ -24,7 +24,7 @@ _NEAR, _WIDE = 4.0, 5.0  # standard deviations: silent on independent rows (docs
 _MOST = 1 << 15  # rows looked at: enough to see a correlation of 0.02, at a cost that does not grow with the data
 _REACH = 3  # the factors look so many times as far as the alarm
 _LITTLE = 1.1  # a variance no more than so many times as large is not worth a warning
-_COEFFICIENTS, _AT_ONCE = 1000, 64  # coefficients looked at, and at once: of a long factor the first
+_COEFFICIENTS, _AT_ONCE = 1000, 64  # coefficients looked at, those of long factors last, and at once
 _TIMES = (pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex)
 
 
@@ -42,7 +42,8 @@ def noted(fit: FitRecord) -> FitRecord:
     near, wide = (following(residuals, order.starts, lags) for lags in (1, max(far, 2)))
     if abs(near.z) <= _NEAR and abs(wide.z) <= _WIDE:
         return fit
-    text = _text(order, near, wide, _largest(fit, order, block, residuals, weight, _REACH * wide.lags))
+    largest = _largest(fit, order, block, residuals, weight, _REACH * wide.lags)
+    text = _text(order, near, wide, largest) + _not_looked_at(fit)
     return replace(fit, notes=(*fit.notes, text))
 
 
@@ -74,7 +75,8 @@ def _in_order(fit: FitRecord, order: Any, by: Any) -> tuple[Sessions, Block] | N
         if _unspecified(fit):
             return None
         raise
-    return found, rows.some(places[found.rows])
+    ordered = places[found.rows]
+    return found, rows.part(ordered) if isinstance(rows, CodedRows) else rows.some(ordered)
 
 
 def _residuals(fit: FitRecord, block: Block) -> tuple[Array, Array]:
@@ -88,7 +90,7 @@ def _largest(
     fit: FitRecord, order: Sessions, block: Block, residuals: Array, weight: Array, lags: int
 ) -> tuple[str, float] | None:
     """The coefficient, other than the intercept, whose variance is most too small, and how many times."""
-    told = [j for j, name in enumerate(fit.columns) if name != "Intercept" and fit.finite[j]][:_COEFFICIENTS]
+    told = _looked_at(fit)[:_COEFFICIENTS]
     if not told:
         return None
     V, root, found = fit.working_covariance, np.sqrt(weight[:, None]), []
@@ -97,6 +99,15 @@ def _largest(
         found.append(variance_factors(residuals, shares, order.starts, lags))
     factors = np.concatenate(found)
     return fit.columns[told[int(np.argmax(factors))]], float(factors.max())
+
+
+def _looked_at(fit: FitRecord) -> list[int]:
+    """The coefficients other than the intercept, those of terms with few columns first."""
+    width = np.ones(len(fit.columns), dtype=np.intp)
+    for where in fit.design.terms.values():
+        width[where] = where.stop - where.start
+    finite = [j for j, name in enumerate(fit.columns) if name != "Intercept" and fit.finite[j]]
+    return sorted(finite, key=lambda j: width[j]) if len(finite) > _COEFFICIENTS else finite
 
 
 def _text(order: Sessions, near: Following, wide: Following, largest: tuple[str, float] | None) -> str:
@@ -116,3 +127,8 @@ def _text(order: Sessions, near: Following, wide: Following, largest: tuple[str,
         f"{said}. The variance of {name} is roughly {factor:.2g} times what cov='model' says; see cluster= and "
         "permutation_test."
     )
+
+
+def _not_looked_at(fit: FitRecord) -> str:
+    left = len(_looked_at(fit)) - _COEFFICIENTS
+    return f" {left:,} more coefficients, of the longest terms, were not looked at." if left > 0 else ""

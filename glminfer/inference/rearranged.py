@@ -25,11 +25,15 @@ from glminfer.numerics import kernels, permutations
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.newton import maximise
 from glminfer.numerics.permutations import MovedLikelihood, NullScores
+from glminfer.numerics.room import refuse_without_room
+from glminfer.numerics.selection import Selection
 from glminfer.numerics.threads import one_by_one
 
 LEVEL = 0.05  # a table says when no p-value can be as small as this
 _AT_ONCE = 1 << 19  # numbers of moved columns one thread holds at once: four megabytes
 _REMEMBERED = 1 << 23  # numbers of arrangements kept for several models: 64 megabytes
+_COPIES = 5  # of the matrix, at most, while a coded factor is made dense
+_OTHERS = "Leave the long factor out, test within its levels one by one, or use score_test(…, cluster=…)."
 _ALIKE = 1e-9  # values of a session this close, relative to the column's size, are one value
 
 Codes = NDArray[np.intp]
@@ -82,6 +86,9 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
         If the other columns leave nothing of the tested ones.
     """
     where = stage_of(fit)
+    if isinstance(where.space.basis.T, Selection):
+        n, r = where.space.rows.n, where.space.basis.rank
+        refuse_without_room((_COPIES, n, r), f"Dense columns of {n:,} rows, {r:,} columns, to move,", _OTHERS)
     where = in_full(where)
     everything = in_memory(where.space.rows).whole
     used = np.flatnonzero(everything.weights[:, 0] > 0)

@@ -9,6 +9,11 @@ from glminfer.fit.nested import Stage
 from glminfer.fit.records import FitRecord
 from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.room import refuse_without_room
+from glminfer.numerics.selection import Selection
+
+_COPIES = 5  # of the matrix, at most, while the columns are made
+_OTHERS = "Type II tests need none, and test the same hypotheses where no term contains another."
 
 
 def sum_coordinates(fit: FitRecord, where: Stage) -> Array:
@@ -17,6 +22,9 @@ def sum_coordinates(fit: FitRecord, where: Stage) -> Array:
     if all(f.reduced is None for f in design.factors.values()):
         return where.space.coordinates()
     _, sample = fit.with_rows()
+    if isinstance(where.space.basis.T, Selection):
+        n, p = sample.rows.n, len(fit.columns)
+        refuse_without_room((_COPIES, n, p), f"Sum-coded columns of {n:,} rows, {p:,} columns,", _OTHERS)
     X, Z = recoded_columns(design, sample, fit.call["data"]), where.space.rows.values("X")
     used = sample.weights > 0
     X, Z = X[used], Z[used]

@@ -368,6 +368,14 @@ def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(gi.DataError, match=r"Scores of 60 clusters over 301 .* Clusters inside levels of the longest"):
         fit.tidy(cluster=frame.mouse + frame.k.astype(str))
     assert np.isfinite(fit.tidy(cluster="session").std_error).all()
+    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 1e8)
+    for test in ("LR", "wald"):  # one copy of the columns is 48 MB
+        with pytest.raises(gi.DataError, match=r"Sum-coded columns of 20,000 rows, 301 columns, take .* Type II tests"):
+            fit.anova(type="III", test=test)
+    with pytest.raises(
+        gi.DataError, match=r"Dense columns of 20,000 rows, 301 columns, to move, take .* Leave the long"
+    ):
+        fit.permutation_test("x", scheme="free", n=9)
 
 
 def test_a_wald_test_of_thousands_of_coefficients_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

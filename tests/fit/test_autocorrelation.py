@@ -199,3 +199,14 @@ def test_one_of_many_models_is_noted_as_the_single_fit_is():
     rows = recorded(sessions=4)
     fits = gi.logit_many("x", rows, outcomes=rows[["y"]])
     assert alarm(fits["y"]) == alarm(gi.logit("y ~ x", rows)) != ""
+
+
+def test_long_factors_are_looked_at_last_and_what_is_not_is_said(monkeypatch):
+    frame = recorded().assign(g=lambda f: (np.arange(len(f)) * 7919 % 60).astype(str))
+    full = gi.logit("y ~ g + x", frame, control=gi.Control(coded=False))
+    assert "were not looked at" not in alarm(full)
+    monkeypatch.setattr("glminfer.fit.autocorrelation._COEFFICIENTS", 5)
+    for coded in (True, False):
+        said = alarm(gi.logit("y ~ g + x", frame, control=gi.Control(coded=coded)))
+        assert "The variance of x is roughly" in said
+        assert said.endswith(" 55 more coefficients, of the longest terms, were not looked at.")
