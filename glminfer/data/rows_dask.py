@@ -55,8 +55,7 @@ class DaskTable:
         read = of_each(taken, self._partitions(wanted, labels))
         lengths, found = zip(*read.each(_described).here(), strict=True)
         known = united(found, self._declared())
-        parts = read.each(partial(conformed, known=known)).kept() if known else read
-        return DaskPieces(parts, np.cumsum(lengths).tolist())
+        return DaskPieces(read, known, np.cumsum(lengths).tolist())
 
     def chunks(self, wanted: Iterable[str], labels: Iterable[str]) -> Iterator[Columns]:
         """The same one partition after the other, kept nowhere."""
@@ -87,12 +86,15 @@ class DaskPieces:
     Attributes
     ----------
     parts : Values
-        Of Columns.
+        Of Columns; a partition knows its own levels only.
+    known : dict
+        Levels of the columns of labels in all of them.
     stops : list of int
         Where each partition ends.
     """
 
     parts: Values
+    known: Levels
     stops: list[int]
 
     @property
@@ -108,7 +110,7 @@ class DaskPieces:
     def whole(self, names: Iterable[str]) -> Columns:
         """Some columns over all rows, brought here."""
         wanted = list(names)
-        found = self.parts.each(partial(frames.take, wanted=wanted)).here() if wanted else []
+        found = self.parts.each(partial(_taken, wanted=wanted, known=self.known)).here() if wanted else []
         data = {name: _end_to_end([part.data[name] for part in found]) for name in wanted}
         return Columns(data, None, self.stops[-1])
 
@@ -130,7 +132,8 @@ class DaskPieces:
         return np.concatenate(list(parts))
 
     def _run(self, function: Callable[..., Any], each: Sequence[Any], shared: Sequence[Any]) -> Values:
-        answered = partial(_answered, function=function, shared=[_Sent.of(thing) for thing in shared])
+        sent = [_Sent.of(thing) for thing in shared]
+        answered = partial(_answered, known=self.known, function=function, shared=sent)
         return self.parts.each(answered, ({"own": _Sent(own)} for own in each))
 
 
@@ -165,9 +168,15 @@ class _Sent:
 # done where the partitions are ---------------------------------------------------------------------------------------
 
 
-def _answered(columns: Columns, function: Callable[..., Any], own: _Sent, shared: Sequence[_Sent]) -> Any:
+def _answered(
+    columns: Columns, known: Levels, function: Callable[..., Any], own: _Sent, shared: Sequence[_Sent]
+) -> Any:
     with one_blas_thread():
-        return function(columns, own.arrived(), *(thing.arrived() for thing in shared))
+        return function(conformed(columns, known), own.arrived(), *(thing.arrived() for thing in shared))
+
+
+def _taken(columns: Columns, wanted: Sequence[str], known: Levels) -> Columns:
+    return frames.take(conformed(columns, known), wanted)
 
 
 def _described(columns: Columns) -> tuple[int, Levels]:
