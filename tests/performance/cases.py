@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import larger
 import many
@@ -209,21 +210,52 @@ def files(n: int, p: int = 12) -> Iterator[Case]:
         )
 
 
-def partitions(scenario: Scenario, count: int = 8) -> Case:
-    """The same rows as a Dask data frame in partitions, on the scheduler of threads."""
+@contextmanager
+def partitions(scenario: Scenario, count: int = 8) -> Iterator[Case]:
+    """The same rows as a Dask data frame in partitions, on the scheduler of threads; and on two processes, kept there.
+
+    The processor time is that of this process.
+    """
     import dask
     import dask.dataframe as dd
+    import distributed
 
     from glminfer.numerics.threads import n_threads
 
     frame = dd.from_pandas(scenario.frame, npartitions=count)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
+    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        there = client.persist(frame)
+        with client.as_current():
+            distributed.wait(there)
 
-    def ours() -> Answer:
-        with dask.config.set(scheduler="threads", num_workers=n_threads()):
-            return tidy(Scenario("", frame, scenario.formula, 1))()
+        def ours() -> Answer:
+            with dask.config.set(scheduler="threads", num_workers=n_threads()):
+                return tidy(Scenario("", frame, scenario.formula, 1))()
 
-    peers = {"glminfer, the same rows in memory": ("glminfer", lambda: tidy(scenario))}
-    return Case(f"Dask, {scenario.name} in {count} partitions", ours, peers, floor_of(scenario), scenario.rounds)
+        def on_processes() -> Answer:
+            with client.as_current():
+                return tidy(Scenario("", there, scenario.formula, 1))()
+
+        peers = {
+            "glminfer, two processes": ("distributed", lambda: on_processes),
+            "glminfer, the same rows in memory": ("glminfer", lambda: tidy(scenario)),
+            "dask-ml newton, no SE": ("dask_ml", lambda: _dask_ml(frame)),
+        }
+        yield Case(f"Dask, {scenario.name} in {count} partitions", ours, peers, floor_of(scenario), scenario.rounds)
+
+
+def _dask_ml(frame: Any) -> Timed:
+    import dask
+    from dask_ml.linear_model import LogisticRegression
+
+    def run() -> Answer:
+        with dask.config.set(scheduler="threads"):
+            X, y = (part.to_dask_array(lengths=True) for part in (frame.drop(columns="y"), frame["y"]))
+            fit = LogisticRegression(solver="newton", C=1e12, tol=1e-8).fit(X, y)
+        return np.r_[fit.intercept_, fit.coef_], None
+
+    return run
 
 
 # all of them ----------------------------------------------------------------------------------------------------------
@@ -248,7 +280,7 @@ def opened(stack: ExitStack, name: str, quick: bool) -> Case:
 
 
 NAMES = ("small", "dense", "wide", "factor", "compressed", "batch", "path", "parquet", "dask")
-NEEDS = {"parquet": "pyarrow", "dask": "dask", "factor": "tabmat"}
+NEEDS = {"parquet": "pyarrow", "dask": "distributed", "factor": "tabmat"}
 
 
 def missing(name: str) -> str | None:
