@@ -53,4 +53,5 @@ def mean_link(rows: Rows, fam: Family) -> float:
 def constants(rows: Rows, fam: Family) -> list[Array]:
     """Starts (1,) for the null model: the link of the mean less some quantiles of the offset."""
     middle = np.quantile(rows.map(kernels.known_offsets), [0.5, 0.02, 0.25, 0.75, 0.98])
-    return [np.array([mean_link(rows, fam) - value]) for value in dict.fromkeys(middle.tolist())]
+    link = mean_link(rows, fam)
+    return [np.array([link - value]) for value in dict.fromkeys(middle.tolist())]
