@@ -152,7 +152,8 @@ def test_empty_files_and_pieces_of_missing_values(agree: Agree) -> None:
     frame = rows(3)
     frame.loc[80:120, "x"] = np.nan
     frame.loc[0:10, "g"] = None
-    agree("y ~ x + g", frame, (0, 0, 80, 121, 121, N))
+    frame.loc[140:169, "g"] = None
+    agree("y ~ x + g", frame, (0, 0, 80, 121, 121, 140, 170, N))
 
 
 @in_files
