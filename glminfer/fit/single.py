@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from glminfer.data.sample_rows import Storage
 from glminfer.errors import DataError, Status
 from glminfer.fit import existence, separation, separation_coded
 from glminfer.fit.approach import approach, continued, subsample
+from glminfer.fit.dense import coded_or_in_full
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.null_model import Totals, null_loglik
 from glminfer.fit.records import FitRecord, Space
@@ -29,7 +30,6 @@ from glminfer.numerics.objectives import Likelihood
 from glminfer.numerics.penalties import AnyPenalty
 from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
-from glminfer.numerics.rank_coded import NearlyDependentError
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
 _SAME_HEIGHT = 1e-12  # relative: sums of log-likelihoods that differ by no more differ by rounding
@@ -92,17 +92,6 @@ def fit_single(sample: Sample, method: Method, call: Mapping[str, Any], moves: A
         If there are more columns than rows and as many independent ones as rows.
     """
     return coded_or_in_full(sample, lambda given: _fitted(given, method, call, moves))
-
-
-T = TypeVar("T")
-
-
-def coded_or_in_full(sample: Sample, ask: Callable[[Sample], T]) -> T:
-    """The answer of a sample; with dense columns where those of a level are too nearly dependent for codes."""
-    try:
-        return ask(sample)
-    except NearlyDependentError:
-        return ask(replace(sample, rows=cast(CodedRows, sample.rows).in_full()))
 
 
 def _fitted(sample: Sample, method: Method, call: Mapping[str, Any], moves: Array | None) -> FitRecord:
@@ -191,6 +180,11 @@ def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | No
     summit = _proved_limit(rows, fam, method, existence.along_step(rows, scout))
     if summit is not None:
         return summit
+    flat = flat_start(rows, fam)
+    if scout.status[0] is Status.LIMIT and (few is not None or not np.allclose(start, flat)):  # a bad start, perhaps
+        again = solve(rows, fam, _scouting(method), flat)
+        if existence.exists(rows, fam, again):
+            return Summit(rows, _finished(rows, fam, method, again, flat))
     apart = existence.by_programme(rows, fam, scout)
     if apart is None:
         return Summit(rows, _finished(rows, fam, method, scout, start))
@@ -270,7 +264,10 @@ def solve(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | Non
     if method.control.max_iter is not None:  # every step counts
         return maximise(objective, start[None], method.control)
     near = approach(rows, fam, start, few)
-    return continued(near, maximise(objective, near.coef, method.control))
+    found = maximise(objective, near.coef, method.control)
+    if found.status[0] is Status.LIMIT and not found.n_iter[0]:  # a start so far out that no step is possible
+        found = maximise(objective, flat_start(rows, fam)[None], method.control)
+    return continued(near, found)
 
 
 def _unit_constant(rows: Rows) -> Array | None:
@@ -296,7 +293,11 @@ def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Sol
     """No separation after all: let Newton finish the steps it was stopped at."""
     if solution.status[0] is Status.CONVERGED or method.solver != "newton" or method.control.max_iter is not None:
         return solution
-    return maximise(Likelihood(rows, fam), solution.coef, method.control, patient=True)
+    objective = Likelihood(rows, fam)
+    found = maximise(objective, solution.coef, method.control, patient=True)
+    if found.status[0] is Status.CONVERGED:
+        return found
+    return maximise(objective, flat_start(rows, fam)[None], method.control, patient=True)
 
 
 def _record(

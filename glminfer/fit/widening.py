@@ -10,9 +10,10 @@ import numpy as np
 from glminfer.data.design import Design, Sample, learn
 from glminfer.data.formula import updated
 from glminfer.errors import InputError, counted
+from glminfer.fit.dense import coded_or_in_full
 from glminfer.fit.nested import Stage, stage
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import Method, coded_or_in_full, in_basis, storage_of
+from glminfer.fit.single import Method, in_basis, storage_of
 from glminfer.numerics.rank import learn_basis
 
 _ARGUMENTS = ("weights", "trials", "offset", "subset", "event")

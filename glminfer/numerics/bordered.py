@@ -18,6 +18,7 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.room import refuse_without_room
 
 Places = NDArray[np.intp]
+_TINY = np.finfo(float).tiny  # the smallest number that has an inverse
 _SMALLEST_PIVOT = 4 * np.finfo(float).eps  # squared, times the number of columns, as in linalg
 
 
@@ -235,7 +236,7 @@ def schur(matrix: Bordered, solved: Array) -> Array:
 def inverse_blocks(blocks: Array, there: NDArray[np.bool_], smallest: float) -> Array | None:
     """The inverse of each block (L, s, s), zero for columns that are not there; None where a pivot vanishes."""
     diagonal = np.diagonal(blocks, axis1=-2, axis2=-1)
-    if not (diagonal[there] > 0).all():
+    if not (diagonal[there] >= _TINY).all():
         return None
     if blocks.shape[-1] == 1:
         return np.divide(1.0, blocks, out=np.zeros_like(blocks), where=there[:, :, None])

@@ -208,7 +208,8 @@ def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
     factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
     if factored is None:
         return None
-    return linalg.solve(factored, score) if B is None else np.asarray(B @ linalg.solve(factored, B.T @ score))
+    with np.errstate(over="ignore", invalid="ignore"):  # next to no curvature: a step that no halving brings back
+        return linalg.solve(factored, score) if B is None else np.asarray(B @ linalg.solve(factored, B.T @ score))
 
 
 def maximise(

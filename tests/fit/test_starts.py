@@ -149,3 +149,23 @@ def test_an_offset_of_many_times_a_covariate(data, link):
     saturated = gi.glm("y ~ x", data, link=link, offset=30 * data.x + 100 * data.z)
     assert saturated.converged
     assert saturated.null_deviance >= saturated.deviance > plain.deviance
+
+
+@pytest.mark.parametrize("coded", [True, False])
+@pytest.mark.parametrize("size", [2.0, 20.0, 1000.0])
+def test_a_bad_start_only_costs_time(coded, size, monkeypatch):
+    """From far out, with all rows saturated, the climb begins anew: no programme is asked, and the maximum is found."""
+    from glminfer.fit import existence
+    from glminfer.fit.single import Method, climb
+
+    rng = np.random.default_rng(3)
+    g = rng.integers(0, 60, 6000)
+    frame = pd.DataFrame({"x": rng.normal(size=6000), "g": g.astype(str)})
+    chance = 1 / (1 + np.exp(-frame.x - 0.5 * rng.normal(size=60)[g]))
+    frame["y"] = (rng.random(6000) < chance).astype(int)
+    fit = gi.logit("y ~ x + g", frame, control=gi.Control(coded=coded))
+    monkeypatch.setattr(existence, "by_programme", None)
+    for start in (size * rng.normal(size=fit.rank), np.where(rng.random(fit.rank) < 0.3, size, 0.0)):
+        summit = climb(fit.space.rows, fit.family, Method(control=fit.control), start)
+        assert str(summit.solution.status[0]) == "converged"
+        np.testing.assert_allclose(summit.solution.coef[0], fit.working, atol=1e-8)
