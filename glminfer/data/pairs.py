@@ -53,7 +53,7 @@ def _put(nodes: list[Node], node: Node) -> None:
         if count != as_many or first % (2 * count) or following != first + count:
             break
         nodes.pop()
-        node = (first, 2 * count, total + more)
+        node = (first, 2 * count, total + more)  # (106)
     nodes.append(node)
 
 
