@@ -124,6 +124,15 @@ def test_separation_levels_of_the_last_partition_and_one_class() -> None:
     identical({"p": found.predict()}, {"p": expected.predict()})
 
 
+def test_partitions_without_labels_may_hold_numbers_in_their_place() -> None:
+    """As pandas reads a column in which all is missing."""
+    frame = rows(13)
+    frame.loc[100:149, "g"] = None
+    parts = [frame[:100], frame[100:150].assign(g=np.nan), frame[150:]]
+    data = dd.from_map(lambda k: parts[k], range(3), meta=frame.iloc[:0].astype({"g": object}))
+    agree(gi.logit("y ~ x + g", data), gi.logit("y ~ x + g", frame))
+
+
 @pytest.mark.parametrize("penalty", [gi.Firth(), None])
 def test_many_rows_and_penalties(penalty: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small_blocks(monkeypatch, 1000)
