@@ -6,7 +6,7 @@ The curvature stays as it is meanwhile; the factor of its face is kept between s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,9 @@ class InnerLoop:
         The number of the curvature that it belongs to.
     l2 : (k,)
         The penalty that it belongs to.
+    rows : (6, n)
+    columns : (8, room)
+        What the steps read and write.
     """
 
     settle: Callable[..., tuple[int, float, int]]
@@ -47,6 +50,8 @@ class InnerLoop:
     known: int
     changes: int
     l2: Array
+    rows: Array = field(default_factory=lambda: np.empty((0, 0)))
+    columns: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def run(
         self, work: WorkingSet, point: Point, penalties: tuple[Array, Array], goal: tuple[float, float], limit: int
@@ -55,17 +60,18 @@ class InnerLoop:
         l1, l2 = penalties
         worst, tol = goal
         self._keep_up(work, l2)
-        columns, rows = np.zeros((8, work.k)), np.zeros((6, len(point.eta)))
-        start = point.u, point.score - l2 * point.u
-        columns[:] = l1, l2, l2 + _PROXIMAL * work.H.diagonal()[: work.k], *start, np.sign(point.u), *start
-        rows[:3] = work.outcome.y, work.outcome.weights, work.outcome.offset
+        rows, columns = self.rows, self.columns[:, : work.k]
+        columns[0], columns[1], columns[2] = l1, l2, l2 + _PROXIMAL * work.H.diagonal()[: work.k]
+        columns[3] = columns[6] = point.u
+        columns[4] = columns[7] = point.score - l2 * point.u
+        np.sign(point.u, out=columns[5])
         factor, until = (self.L, self.face, self.known), (tol, _RATE, worst, limit)
         steps, now, self.known = self.settle(work.Z.T[: work.k], work.H, factor, tuple(rows), tuple(columns), until)
         if not steps:
             return 0, worst, point
         if now > tol and steps < limit:  # the last trial was refused
-            return steps, now, work.evaluate(columns[3])
-        return steps, now, Point(columns[6], columns[7] + l2 * columns[6], rows[3], rows[4])
+            return steps, now, work.evaluate(columns[3].copy())
+        return steps, now, Point(columns[6].copy(), columns[7] + l2 * columns[6], rows[3].copy(), rows[4].copy())
 
     def pays(self, work: WorkingSet) -> bool:
         """Whether these columns are few enough."""
@@ -76,6 +82,8 @@ class InnerLoop:
         room = len(work.columns)
         if len(self.L) != room + 1:
             self.L, self.face, self.known = np.zeros((room + 1, room)), np.zeros(room + 1, dtype=np.intp), 0
+            self.rows, self.columns = np.zeros((6, len(work.Z))), np.zeros((8, room))
+            self.rows[:3] = work.outcome.y, work.outcome.weights, work.outcome.offset
         m = min(len(l2), len(self.l2))
         if self.changes != work.changes or (l2[:m] != self.l2[:m]).any():
             self.known = 0

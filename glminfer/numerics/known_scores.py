@@ -16,7 +16,8 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.standardised import Standardised
 
 _KEPT = 4  # residuals whose scores are known
-_FEW = 0.01  # of the columns: products with these cost less than those with all
+_FEW = 0.01  # of the columns, and at least
+_LEAST = 8  # of them: products with these cost less than those with all, and what becomes known by those
 _SMALL = 1 << 19  # numbers of a matrix so small that its product is soon made
 _ROUNDING = 1e-13
 
@@ -71,7 +72,7 @@ class KnownScores:
         rest = float(np.linalg.norm(scaled - part @ self.basis)) + _ROUNDING
         score = part @ self.within
         near = np.flatnonzero(asked & (np.abs(score) + rest * self.source.lengths > limits))
-        if len(near) > _FEW * len(score):
+        if len(near) > max(_FEW * len(score), _LEAST):
             return self.every(residual)
         if near.size:
             score[near] = residual @ self.source.columns(near)

@@ -60,12 +60,14 @@ class Standardised:
 
     def columns(self, which: Indices) -> Array:
         """Some of the columns, (k, len(which)), Fortran order."""
-        n = len(self.X) if isinstance(self.rows, slice) else len(self.rows)
-        made, real = np.ones((n, len(which)), order="F"), which < len(self.means)
+        real = which < len(self.means)
         at = which[real]
-        chosen = self.X[:, at] if isinstance(self.rows, slice) else self.X[self.rows[:, None], at]
-        made[:, real] = (chosen - self.means[at]) * self.inverse[at]
-        return made
+        chosen = self.X.T[at] if isinstance(self.rows, slice) else self.X.T[at[:, None], self.rows]
+        made = chosen - self.means[at, None]  # each contiguous
+        made *= self.inverse[at, None]
+        if not real.all():
+            made = np.insert(made, np.flatnonzero(~real), 1.0, axis=0)
+        return np.asarray(made.T)
 
     def products(self, residual: Array) -> Array:
         """Inner product of every column with a vector over the kept rows, (q,)."""

@@ -20,7 +20,7 @@ _PROXIMAL = (1e-10, 1e-7, 1e-4, 1e-1)  # relative weight of staying where one is
 _KNOWN = 1e-2  # a change that the curvature explains up to this part of it teaches nothing
 _FLAT = 1e-8  # nor does a step along which the score hardly changes
 _NOISE = 1e-11  # nor a change that rounding could make
-_TILE = 1 << 18  # numbers of the working columns that are passed over at a time: they stay in the cache
+_TILE = 1 << 19  # numbers of the working columns that are passed over at a time: they stay in the cache
 
 
 @dataclass(frozen=True, slots=True)
