@@ -15,7 +15,7 @@ from glminfer.inference.clusters import Grouping, groupings, subsets
 from glminfer.inference.jackknife import jackknife
 from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_robust
 from glminfer.inference.robust import residual_rows
-from glminfer.inference.vanishing import ROUNDING
+from glminfer.inference.vanishing import ROUNDING, unseen
 from glminfer.numerics import scores, spread
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.bordered import Bordered
@@ -58,6 +58,7 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     floor = 0.0
     if len(ways) == 1:
         found = KINDS[kind](fit, ways[0], root)
+        made = () if kind == "jackknife" else unseen(fit, found.matrix, root, ways[0].count)
     else:
         parts = [sign * KINDS[kind](fit, way, root).matrix for sign, way in subsets(ways, sample.weights > 0)]
         floor = ROUNDING * max(float(np.abs(part).max(initial=0.0)) for part in parts)

@@ -19,6 +19,8 @@ from glminfer.numerics import linalg
 from glminfer.numerics.blocks import Array
 
 ROUNDING = 1e-13  # of the largest variance, in units of the model's: what the sums of a sandwich cannot tell from zero
+_SHARE = 0.1  # of a variance that is missing, from which it is said
+_WHOLE = 1 - 1e-9  # all of it: there is no standard error
 _NAMED = 6  # coefficients spelled out in a message
 
 
@@ -43,6 +45,32 @@ def without_rounding(fit: FitRecord, chosen: Covariance) -> Covariance:
     if len(lost) == len(finite):
         _refuse(fit, chosen, lost)
     return replace(chosen, floor=floor, notes=(*chosen.notes, *_note(chosen, lost)))
+
+
+def unseen(fit: FitRecord, K: Array, root: Array, clusters: int) -> tuple[str, ...]:
+    """A note on coefficients that single clusters decide, from the middle (r, r) of the sandwich C K C'.
+
+    Where G clusters should give K a rank of min(r, G - 1) and it has less, scores of every cluster are zero along its
+    other axes. What a coefficient varies along them, by the model, is missing in its robust variance.
+    """
+    values, axes = np.linalg.eigh(K)
+    blind = values <= max(ROUNDING * float(values.max(initial=0.0)), (10 * fit.control.tol) ** 2)
+    if blind.all() or int((~blind).sum()) >= min(len(K), clusters - 1):
+        return ()
+    along = np.asarray(fit.T @ root)
+    size = (along**2).sum(axis=1)
+    share = np.divide(((along @ axes[:, blind]) ** 2).sum(axis=1), size, out=np.zeros_like(size), where=size > 0)
+    names = [
+        name
+        for name, part, known in zip(fit.columns, share, fit.finite, strict=True)
+        if known and _SHARE < part < _WHOLE
+    ]
+    if not names:
+        return ()
+    return (
+        f"single clusters decide {_some(names)}, at least in part, so that scores of every cluster are zero there: "
+        "standard errors of these leave out how clusters vary, and are too small",
+    )
 
 
 def _refuse(fit: FitRecord, chosen: Covariance, lost: list[str]) -> None:

@@ -611,6 +611,25 @@ def test_coefficients_that_one_cluster_decides_have_no_standard_error(kind: str)
         agree(fit.vcov(**how).drop(index=lost, columns=lost), rest.vcov(**how), 1e-8)
 
 
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR2", "CR3"])
+def test_coefficients_that_single_clusters_decide_in_part_are_noted(kind: str) -> None:
+    """The same model with a reference level, and one with a slope that all clusters share."""
+    data = nested_clusters()
+    text = "single clusters decide {}, at least in part, so that scores of every cluster are zero there"
+    half = gi.logit("y ~ z + g*x", data).tidy(cov=kind, cluster="part")
+    named = "Intercept, g[T.b], g[T.c], g[T.d], x, g[T.b]:x and 2 more"
+    assert any(note.startswith(text.format(named)) for note in half.attrs["notes"])
+    levels = gi.logit("y ~ x + g", data).tidy(cov=kind, cluster="g")
+    assert any(note.startswith(text.format("Intercept, g[T.b], g[T.c], g[T.d]")) for note in levels.attrs["notes"])
+    assert half.std_error.notna().all()
+    assert levels.std_error.notna().all()
+    plain = gi.logit("y ~ x + z", data)
+    for cluster in ("g", "part", np.arange(240)):
+        assert not any("single clusters" in note for note in plain.tidy(cov=kind, cluster=cluster).attrs["notes"])
+    whole = gi.logit("y ~ 0 + g + g:x", data).tidy(cov=kind, cluster="part")
+    assert not any("single clusters" in note for note in whole.attrs["notes"])  # no standard error, which is said
+
+
 def test_many_models_say_the_same_of_such_coefficients() -> None:
     data = nested_clusters()
     data["y2"] = np.random.default_rng(1).integers(0, 2, 240)
