@@ -141,8 +141,7 @@ class Sample:
         Rows missing by cause (column, expression or argument); one row may have several causes.
     after_subset : slice or positions
         The rows ``subset`` leaves, missing values or not.
-    sums : (2, p) or None
-        Sums and sums of squares of the columns over the used rows, where they are known.
+    looked : (rows, (2, p)) or None, rows whose sums of the columns and of their squares are known
     """
 
     design: Design
@@ -155,7 +154,12 @@ class Sample:
     notes: tuple[str, ...]
     dropped: dict[str, int]
     after_subset: slice | Positions
-    sums: Floats | None = None
+    looked: tuple[Rows, Floats] | None = None
+
+    @property
+    def sums(self) -> Floats | None:
+        """Sums and sums of squares of the columns over all rows, (2, p), if they are known of these rows."""
+        return self.looked[1] if self.looked is not None and self.looked[0] is self.rows else None
 
     @property
     def used(self) -> Positions:
@@ -353,7 +357,7 @@ def _sample(
         notes=(*selection.notes(), *learned.notes, *_vanished(reading, columns, selection, learned)),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
-        sums=sums,
+        looked=None if sums is None else (rows, sums),
     )
 
 
@@ -390,8 +394,6 @@ def learned_design(
 
 
 def _vanished(reading: Reading, columns: Columns, selection: Selection, learned: Learned) -> list[str]:
-    if not selection.n_dropped:
-        return []
-    found = {text: columns.data[name] for text, name in coded_numbers(reading.factors)}
-    after = selection.after_subset
-    return vanished({text: distinct_numbers(frames.pick(column, after)) for text, column in found.items()}, learned)
+    of, after = columns.data, selection.after_subset
+    kept = {text: frames.pick(of[name], after) for text, name in coded_numbers(reading.factors) if selection.n_dropped}
+    return vanished({text: distinct_numbers(column) for text, column in kept.items()}, learned) if kept else []

@@ -57,7 +57,9 @@ def read_once(table: Table, parts: Sequence[Part], event: Any) -> Once | None:
     try:
         design = _suggested(table, parts, event)
         held = None if design is None else table.pieces.hold(look_and_fill, parts, asked, design)
-    except InputError:  # it is said again with all rows in view
+    except InputError as error:  # it is said again with all rows in view
+        if isinstance(error.__cause__, OSError):  # but a full disk does not become emptier
+            raise
         return None
     if design is None or held is None:
         return None

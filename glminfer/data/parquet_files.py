@@ -225,7 +225,7 @@ def whole_frame(files: Sequence[str], names: Sequence[str], keys: Sequence[dict[
     own = [name for name in names if name not in keys[0]]
     tables = [opened(path).read(columns=own) for path in files]
     lengths = [len(table) for table in tables]
-    whole: pd.DataFrame = pa.concat_tables(tables, promote_options="default").to_pandas().reset_index(drop=True)
+    whole: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas().reset_index(drop=True)
     for name in (name for name in names if name in keys[0]):
         whole[name] = np.repeat(np.array([given[name] for given in keys], dtype=object), lengths)
     return whole.infer_objects()[list(names)]

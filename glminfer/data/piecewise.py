@@ -280,7 +280,7 @@ def _sample(
         notes=(*pieces.notes, *selection.notes(), *learned.notes, *gone),
         dropped=dict(selection.causes),
         after_subset=selection.after_subset,
-        sums=held.told.sums if pieces.read_again else None,  # in its last digits a sum of pieces depends on the cut
+        looked=(held.rows, held.told.sums) if pieces.read_again else None,  # else the cut would show in the last digits
     )
 
 

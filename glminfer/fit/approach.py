@@ -79,7 +79,7 @@ def _by_slopes(rows: Rows, fam: Family, near: Approach, terms: Terms) -> Approac
         near, before = _stepped(_seen(near, terms, clock), step), decrement
         if decrement[0] * rate <= _THERE or (own and rate > _POOR):
             return near
-        own = _passes_left(decrement[0] * rate, rate) > _price(rows.width)
+        own = _passes_left(decrement[0] * rate, rate) > _price(rows.width, fam)
         if own:
             clock, terms = time.perf_counter(), Likelihood(rows, fam, rounded=True)(near.coef)
             step, before = newton_step(terms)
@@ -109,9 +109,9 @@ def _passes_left(decrement: float, rate: float) -> int:
     return math.ceil(math.log(_THERE / decrement) / math.log(rate)) if rate < 1 else _PASSES
 
 
-def _price(p: int) -> float:
-    """What a pass with a matrix product costs beside one without (measured: docs/decisions.md)."""
-    return 1.6 + p / 80
+def _price(p: int, fam: Family) -> float:
+    """What a pass with a matrix product costs beside one without: more if a row's part is cheap, as for the logit."""
+    return 1.6 + p / 80 if fam.unweighted is not None else 1.0 + p / 200
 
 
 def continued(near: Approach, found: Solution) -> Solution:

@@ -21,16 +21,17 @@ from glminfer.numerics.blocks import Array
 ROUNDING = 1e-13  # of the largest variance, in units of the model's: what the sums of a sandwich cannot tell from zero
 _SHARE = 0.1  # of a variance that is missing, from which it is said
 _WHOLE = 1 - 1e-9  # all of it: there is no standard error
+_WIDE = 1e-4  # a tolerance beyond which nothing is taken for zero: real variances are not as small beside the model's
 _NAMED = 6  # coefficients spelled out in a message
 
 
 def negligible(relative: Array, tol: float) -> Array:
     """Robust variances (..., p) over the model's that are zero but for rounding: the floor of each model, (...).
 
-    Scores sum to zero as far as the iteration went, to ``tol`` standard errors.
+    Scores sum to zero as far as the iteration went, to ``tol`` standard errors or (with a wide tolerance) nearer.
     """
     largest = np.max(relative, axis=-1, initial=0.0, where=np.isfinite(relative))
-    return np.asarray(np.maximum(ROUNDING * largest, (10 * tol) ** 2))
+    return np.asarray(np.maximum(ROUNDING * largest, (10 * min(tol, _WIDE)) ** 2))
 
 
 def without_rounding(fit: FitRecord, chosen: Covariance) -> Covariance:
@@ -54,7 +55,7 @@ def unseen(fit: FitRecord, K: Array, root: Array, clusters: int) -> tuple[str, .
     other axes. What a coefficient varies along them, by the model, is missing in its robust variance.
     """
     values, axes = np.linalg.eigh(K)
-    blind = values <= max(ROUNDING * float(values.max(initial=0.0)), (10 * fit.control.tol) ** 2)
+    blind = values <= max(ROUNDING * float(values.max(initial=0.0)), (10 * min(fit.control.tol, _WIDE)) ** 2)
     if blind.all() or int((~blind).sum()) >= min(len(K), clusters - 1):
         return ()
     along = np.asarray(fit.T @ root)

@@ -102,7 +102,8 @@ def climb(
     if rough is None:
         state = _begun(rows, target, start, whole_sums)
     else:
-        start, n_iter = _near(rough, target.astype(np.float32), start, limit)
+        with np.errstate(over="ignore"):  # models it is too small for start anew
+            start, n_iter = _near(rough, target.astype(np.float32), start, limit)
         state = _begun(rows, target, start, whole_sums)
         state.n_iter[:] = n_iter
         _judge(state, tol, limit)

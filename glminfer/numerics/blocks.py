@@ -66,9 +66,10 @@ class Block:
         return Block(self.X, y, weights, offset, self.groups, own, self.counts)
 
     def rounded(self) -> Block:
-        """The same rows in single precision: for steps that later ones correct."""
+        """The same rows in single precision, infinite where that ends: for steps that later ones correct."""
         parts = {name: getattr(self, name) for name in ("X", "y", "weights", "offset", "own")}
-        return replace(self, **{name: v.astype(np.float32) for name, v in parts.items() if v is not None})
+        with np.errstate(over="ignore"):
+            return replace(self, **{name: v.astype(np.float32) for name, v in parts.items() if v is not None})
 
     def with_groups(self, groups: NDArray[np.intp] | None) -> Block:
         """The same rows carrying codes of a grouping column."""

@@ -190,3 +190,25 @@ def test_steps_along_an_old_curvature_end_at_the_maximum(monkeypatch: pytest.Mon
     pd.testing.assert_frame_equal(found.tidy(), expected.tidy(), rtol=1e-10)
     assert found.n_iter == len(found.trace) - 1
     assert found.trace.seconds.is_monotonic_increasing
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e8, 1e100])
+def test_candidates_and_groups_have_sums_of_their_own(factor: float) -> None:
+    """What was learned of the columns of some rows says nothing of others, however many these are."""
+    rng = np.random.default_rng(12)
+    data = pd.DataFrame({"z": rng.standard_normal(N), "group": np.repeat(["a", "b"], N // 2)})
+    data["x"] = rng.standard_normal(N) + 5 * (data.group == "b")
+    data["far"] = factor * (1 + 1e-7 * rng.standard_normal(N))
+    data["flat"] = 7 * factor
+    data["gaps"] = data.x.where(data.x < 5)
+    data["y"] = (rng.random(N) < 1 / (1 + np.exp(1 - data.x / 2))).astype(int)
+    each = gi.logit_each("y ~ z", data, covariates=["x", "far", "flat", "gaps"])
+    for name in ("x", "far", "flat", "gaps"):
+        alone = gi.logit(f"y ~ z + {name}", data)
+        pd.testing.assert_frame_equal(each[name].tidy(), alone.tidy(), rtol=1e-7)
+        pd.testing.assert_frame_equal(each[name].predict(type="terms"), alone.predict(type="terms"), rtol=1e-7)
+        assert dict(each[name].aliased) == dict(alone.aliased)
+    groups = gi.logit_many("x + z", data, outcomes=["y"], by="group")
+    alone = gi.logit("y ~ x + z", data[data.group == "b"])
+    found = groups["b", "y"].predict(type="terms").dropna()
+    np.testing.assert_allclose(found, alone.predict(type="terms"), rtol=1e-9, atol=1e-9)
