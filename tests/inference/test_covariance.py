@@ -825,3 +825,14 @@ def test_profile_intervals_have_no_robust_form(fit: gi.Fit) -> None:
     for verb, how in (("confint", {"method": "profile"}), ("tidy", {"conf_method": "profile"})):
         with pytest.raises(gi.InputError, match="method='wald'"):
             getattr(fit, verb)(cluster="mouse", **how)
+
+
+@pytest.mark.parametrize("tol", [1e-10, 1e-3, 0.1, 0.5])
+@pytest.mark.parametrize("how", [{"cov": "HC0"}, {"cluster": "c"}])
+def test_a_wide_tolerance_takes_no_variance_for_zero(tol: float, how: dict[str, str]) -> None:
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"x": rng.standard_normal(400), "c": np.arange(400) % 40})
+    data["y"] = (rng.random(400) < 1 / (1 + np.exp(-data.x))).astype(int)
+    exact = gi.logit("y ~ x", data).tidy(**how).std_error
+    found = gi.logit("y ~ x", data, control=gi.Control(tol=tol)).tidy(**how).std_error
+    np.testing.assert_allclose(found, exact, rtol=0.3)
