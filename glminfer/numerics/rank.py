@@ -80,8 +80,13 @@ class Basis:
         for j, column in enumerate(triangular.T):  # most working columns are one design column
             others = np.flatnonzero(column)
             if others.size > 1:
-                Z[:, j] = shifted[:, others] @ column[others]
+                Z[:, j] = _combined(shifted[:, others], column[others])
         return np.ascontiguousarray(Z)
+
+
+def _combined(X: Array, t: Array) -> Array:
+    """X t, in extended precision where the machine has it: what is left of nearly dependent columns are last digits."""
+    return np.asarray(X.astype(np.longdouble) @ t.astype(np.longdouble), dtype=np.float64)
 
 
 @takes_codes

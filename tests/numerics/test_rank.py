@@ -279,3 +279,20 @@ def test_collinear_but_estimable_columns() -> None:
     np.testing.assert_allclose(fit.coef["c"] * 1e-6, plain.coef["e"], rtol=1e-8)
     np.testing.assert_allclose(fit.coef["a"] + fit.coef["c"], plain.coef["a"], rtol=1e-4)
     np.testing.assert_allclose(fit.predict(), plain.predict(), rtol=1e-8)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="no extended precision here")
+@pytest.mark.parametrize("apart", [1e-7, 1e-9, 1e-10])
+def test_nearly_dependent_columns_keep_their_digits(apart):
+    """A column that is another but for a trace of a third: the same fit as with the third in its place."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["x", "u", "z"])
+    data["y"] = (rng.random(2000) < 1 / (1 + np.exp(-0.5 * data.x - 0.5 * data.u))).astype(int)
+    data["near"] = data.x + apart * data.u
+    data["trace"] = (data.near - data.x) / apart  # exactly what can be seen of u
+    one, other = gi.logit("y ~ x + z + near", data), gi.logit("y ~ x + z + trace", data)
+    mine, clear = one.tidy().set_index("term"), other.tidy().set_index("term")
+    assert mine.std_error["near"] * apart == pytest.approx(clear.std_error["trace"], rel=1e-9)
+    assert mine.estimate["near"] * apart == pytest.approx(clear.estimate["trace"], rel=1e-9)
+    assert mine.std_error["z"] == pytest.approx(clear.std_error["z"], rel=1e-10)
+    assert one.deviance == pytest.approx(other.deviance, rel=1e-10)
