@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -249,8 +249,3 @@ def _one_by_one(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tupl
     for k, (V, degrees, _) in zip(have, done, strict=True):
         packed[k], dof[k] = V, degrees
     return Spread(packed, dof), done[-1][2] if done else clustered.TEXT[kind]
-
-
-def restricted(spread: Spread, which: NDArray[np.bool_]) -> Spread:
-    """The covariances of some models."""
-    return replace(spread, packed=spread.packed[which], dof=spread.dof[which])
