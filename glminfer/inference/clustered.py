@@ -15,8 +15,9 @@ from glminfer.inference.clusters import Grouping, groupings, subsets
 from glminfer.inference.jackknife import jackknife
 from glminfer.inference.matrix import Covariance, Leverages, bread_root, refuse_robust
 from glminfer.inference.robust import residual_rows
-from glminfer.inference.vanishing import ROUNDING, unseen
+from glminfer.inference.vanishing import ROUNDING, unseen, unseen_across_levels, unseen_within_levels
 from glminfer.numerics import scores, spread
+from glminfer.numerics.blind import whole
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.bordered import Bordered
 from glminfer.numerics.grouped_codes import group_meat, levels_of_groups
@@ -51,7 +52,9 @@ def cluster_robust(fit: FitRecord, kind: str, cluster: Any) -> Covariance:
     root = bread_root(fit)
     if isinstance(root, Root):
         if len(ways) == 1 and kind in ("CR0", "CR1"):
-            return Covariance(_of_levels(fit, ways[0], kind), kind, *_told(fit, kind, ways))
+            matrix, missed = _of_levels(fit, ways[0], kind, root)
+            dof, text, notes = _told(fit, kind, ways)
+            return Covariance(matrix, kind, dof, text, (*notes, *missed))
         refuse_without_room((_BLOCKS, *fit.information.shape), f"Matrices of clusters over {fit.rank:,} coefficients")
         root = np.asarray(root)
     made: tuple[str, ...] = ()
@@ -73,8 +76,8 @@ def _told(fit: FitRecord, kind: str, ways: tuple[Grouping, ...]) -> tuple[float,
     return min(way.count for way in ways) - 1.0, f"{named(ways)}, {TEXT[kind]}", _few(fit, kind, ways)
 
 
-def _of_levels(fit: FitRecord, way: Grouping, kind: str) -> Array:
-    """CR0 or CR1 of a fit with coded factors (33), never r × r numbers.
+def _of_levels(fit: FitRecord, way: Grouping, kind: str, root: Root) -> tuple[Array, tuple[str, ...]]:
+    """CR0 or CR1 of a fit with coded factors (33), never r × r numbers, and what to say of coefficients it misses.
 
     The meat of clusters that each lie in one level is bordered, as that of rows. Otherwise the covariance is a product
     of the (r, G) columns V u_g.
@@ -84,11 +87,19 @@ def _of_levels(fit: FitRecord, way: Grouping, kind: str) -> Array:
     factor = _correction(fit, way) if kind == "CR1" else 1.0
     meat = _inside_levels(fit, way) if isinstance(rows, CodedRows) else None
     if meat is not None:
-        return cast(Array, factor * spread.sandwich(V, meat))
+        return cast(Array, factor * spread.sandwich(V, meat)), unseen_within_levels(fit, root, meat, G)
     what = f"Scores of {G:,} clusters over {fit.rank:,} coefficients"
     refuse_without_room((3, G, fit.rank), what, "Clusters inside levels of the longest factor need none; nor does HC1.")
     u = scores.score_sums(rows.grouped(way.codes), fit.working, fit.family, G)
-    return cast(Array, Spread(V.layout, np.zeros_like(V.blocks), V @ u.T, np.full(G, factor)))
+    along = V @ u.T
+    made = unseen_across_levels(fit, u, along) if fit.rank >= G else _unseen(fit, u @ root, root)
+    return cast(Array, Spread(V.layout, np.zeros_like(V.blocks), along, np.full(G, factor))), made
+
+
+def _unseen(fit: FitRecord, scores: Array, root: Root) -> tuple[str, ...]:
+    """The note where clusters (G, r) are more than coefficients, unless the products of their scores are regular."""
+    K = scores.T @ scores
+    return () if whole(K) else unseen(fit, K, np.asarray(root), len(scores))
 
 
 def _inside_levels(fit: FitRecord, way: Grouping) -> Bordered | None:

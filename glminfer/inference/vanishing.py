@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from glminfer.errors import DataError, counted
 from glminfer.fit.records import FitRecord
 from glminfer.inference.matrix import Covariance
 from glminfer.numerics import linalg
+from glminfer.numerics.blind import blind_part, seen_part
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.bordered import Bordered
+from glminfer.numerics.spread import Root, Spread
 
 ROUNDING = 1e-13  # of the largest variance, in units of the model's: what the sums of a sandwich cannot tell from zero
 _SHARE = 0.1  # of a variance that is missing, from which it is said
@@ -55,16 +59,45 @@ def unseen(fit: FitRecord, K: Array, root: Array, clusters: int) -> tuple[str, .
     other axes. What a coefficient varies along them, by the model, is missing in its robust variance.
     """
     values, axes = np.linalg.eigh(K)
-    blind = values <= max(ROUNDING * float(values.max(initial=0.0)), (10 * min(fit.control.tol, _WIDE)) ** 2)
+    blind = values <= _nothing(fit, float(values.max(initial=0.0)))
     if blind.all() or int((~blind).sum()) >= min(len(K), clusters - 1):
         return ()
     along = np.asarray(fit.T @ root)
-    size = (along**2).sum(axis=1)
-    share = np.divide(((along @ axes[:, blind]) ** 2).sum(axis=1), size, out=np.zeros_like(size), where=size > 0)
+    return _deciding(fit, ((along @ axes[:, blind]) ** 2).sum(axis=1), (along**2).sum(axis=1))
+
+
+def unseen_within_levels(fit: FitRecord, root: Root, meat: Bordered, clusters: int) -> tuple[str, ...]:
+    """The same for clusters that each lie in one level of a coded factor, from their bordered meat (140)."""
+    largest = float((meat.diagonal() / root.matrix.diagonal()).max(initial=0.0))
+    blind = blind_part(root, meat, _nothing(fit, largest))
+    seen = len(fit.working) - blind.rank
+    if not seen or seen >= min(len(fit.working), clusters - 1):
+        return ()
+    return _deciding(fit, linalg.variances(fit.T, blind.covariance), linalg.variances(fit.T, fit.working_covariance))
+
+
+def unseen_across_levels(fit: FitRecord, scores: Array, along: Array) -> tuple[str, ...]:
+    """The same for other clusters of a fit with coded factors, from their scores u (G, r) and V u' (141)."""
+    V, sizes = cast(Spread, fit.working_covariance), np.einsum("gr,rg->g", scores, along)
+    seen = seen_part(V, scores, along, _nothing(fit, float(sizes.max(initial=0.0))))
+    if seen is None or not seen.rank or seen.rank >= min(scores.shape[1], len(scores) - 1):
+        return ()
+    known = linalg.variances(fit.T, V)
+    return _deciding(fit, known - linalg.variances(fit.T, seen.covariance), known)
+
+
+def _nothing(fit: FitRecord, largest: float) -> float:
+    """Squared scores, in units of the model's variance, that are zero but for rounding."""
+    return max(ROUNDING * largest, (10 * min(fit.control.tol, _WIDE)) ** 2)
+
+
+def _deciding(fit: FitRecord, missing: Array, known: Array) -> tuple[str, ...]:
+    """The note, from the variance (p,) that no cluster's score sees and the whole of it."""
+    share = np.divide(missing, known, out=np.zeros_like(known), where=known > 0)
     names = [
         name
-        for name, part, known in zip(fit.columns, share, fit.finite, strict=True)
-        if known and _SHARE < part < _WHOLE
+        for name, part, finite in zip(fit.columns, share, fit.finite, strict=True)
+        if finite and _SHARE < part < _WHOLE
     ]
     if not names:
         return ()

@@ -188,6 +188,36 @@ def test_clusters_inside_levels(formula: str, kind: str) -> None:
             same({cluster: ask(codes)}, {cluster: ask(dummies)}, rtol=1e-9)
 
 
+@pytest.mark.parametrize("cluster", ["session", "part", "side", "day"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + session", "y ~ session * x + side", "y ~ 0 + session + session:x", "y ~ side * session + z"]
+)
+def test_coefficients_that_single_clusters_decide_are_noted(formula: str, cluster: str) -> None:
+    """The notes of tables: of clusters inside levels of the longest factor, across them, and of many clusters."""
+    frame = trials(600).assign(day=lambda f: f.session + "/" + f.mouse)
+    frame["part"] = np.where(frame.session.isin(["3", "5"]), frame.session, frame.day)
+    codes, dummies = both(formula, frame, weights="w")
+    notes = []
+    for fit in (codes, dummies):
+        try:
+            notes.append(fit.tidy(cluster=cluster).attrs["notes"])
+        except gi.DataError as error:  # none at all: every cluster has coefficients of its own
+            notes.append(str(error))
+    assert notes[0] == notes[1]
+    own = {"session", "part"} if "0 +" not in formula else set()  # without a standard error nothing is said of its size
+    noted = own | ({"side"} if "side *" in formula else set())
+    assert any("single clusters decide" in note for note in notes[0]) == (cluster in noted)
+
+
+def test_single_clusters_are_noted_of_files_too() -> None:
+    frame = trials(600)
+    for how in (CODES, DUMMIES):
+        memory, files = (gi.logit("y ~ x + session", d, control=how) for d in (frame, parquet(frame, (200,), 90)))
+        notes = files.tidy(cluster="session").attrs["notes"]
+        assert notes == memory.tidy(cluster="session").attrs["notes"]
+        assert any(note.startswith("single clusters decide Intercept, session[T.1], session[T.2]") for note in notes)
+
+
 @pytest.fixture(scope="module")
 def fits() -> tuple[gi.Fit, gi.Fit]:
     return both("y ~ x + z + side + session", trials())
