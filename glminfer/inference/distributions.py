@@ -38,7 +38,7 @@ def _log10_student(p: Array, size: Array, dof: Array) -> Array:
 
 
 def _log_incomplete_beta(size: Array, dof: Array) -> Array:
-    """The logarithm of p = I_x(dof/2, 1/2), x = dof/(dof + t²), by its continued fraction (140)."""
+    """The logarithm of p = I_x(dof/2, 1/2), x = dof/(dof + t²), by its continued fraction (131)."""
     a, ratio = dof / 2, np.abs(size) / np.sqrt(dof)
     root = np.hypot(1.0, ratio)
     log_root = np.where(ratio < 1, np.log1p(np.minimum(ratio, 1) ** 2) / 2, np.log(root))  # many dof multiply its error

@@ -30,6 +30,7 @@ _ALL = slice(None)
 _EPS = np.finfo(float).eps
 _ARMIJO = 1e-4
 _NEAR = 1e-5  # a decrement whose square, the gain to come, is lost in the rounding of a log-likelihood
+_CLOSE = 1e-3  # a decrement from which on half of it is a step ahead, whatever rounding makes of the log-likelihood
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
 _RETREATS = 6  # halvings of a step that leads to where no curvature is left, before it is accepted
 _NO_PROGRESS = 0.5  # a rate of Newton's decrement that at rounding level is one of standing still
@@ -264,6 +265,7 @@ def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms
     here = _ALL if active.size == len(state.coef) else active
     ahead = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in active])
     good = _rises(state, here, terms) & (~np.isnan(ahead[1]) | (state.halvings[here] >= _RETREATS))
+    good |= (state.decrement[here] < _CLOSE) & (ahead[1] < state.decrement[here] / 2)
     if good.all():
         _accept(state, active, trial, terms, ahead)
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -245,3 +247,24 @@ def test_held_coefficients_stay() -> None:
     assert held.coef[0, 2] == 0.7
     np.testing.assert_allclose(held.coef[0, :2], solved(moved).coef[0], rtol=1e-9)
     np.testing.assert_allclose(held.terms.loglik, solved(moved).terms.loglik, rtol=1e-13)
+
+
+def test_rounding_of_the_objective_does_not_halve_steps_near_the_maximum() -> None:
+    """Each evaluation is lower than the one before, as a penalty from a nearly singular matrix may be by rounding."""
+    data = numbers(5, 120, 4, "logit")
+    exact, near = likelihood(data), solved(data).coef + 5e-5
+    calls = []
+
+    class Falling:
+        concave = True
+
+        def __call__(self, coef: np.ndarray, models: np.ndarray | None = None) -> Terms:
+            terms = exact(coef, models)
+            calls.append(newton_step(terms)[1][0])
+            return replace(terms, loglik=terms.loglik - 1e-6 * len(calls))
+
+    found = maximise(Falling(), near, Control(), no_progress=0.98)
+    assert 1e-5 < calls[0] < 1e-3
+    assert found.status == (Status.CONVERGED,)
+    assert found.decrement[0] <= Control().tol
+    assert len(calls) <= 4
