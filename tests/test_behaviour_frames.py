@@ -233,3 +233,10 @@ def test_statsmodels_result_on_the_same_frame(trials):
         "std_error_difference",
     ]
     assert (table[["relative_difference", "std_error_difference"]] < 1e-8).all(axis=None)
+
+
+def test_crosscheck_of_an_estimate_that_is_zero():
+    data = pd.DataFrame({"g": ["a", "a", "b", "b", "b"] * 4, "y": [0, 1, 0, 0, 1] * 4})
+    table = gi.logit("y ~ g - 1", data).crosscheck()
+    assert abs(table.estimate[0]) < 1e-15
+    assert (table.relative_difference < 1e-8).all()

@@ -18,7 +18,8 @@ def crosscheck(fit: FitRecord) -> pd.DataFrame:
     -------
     DataFrame
         term, estimate, statsmodels, relative_difference, std_error, std_error_statsmodels, std_error_difference
-        (relative). Aliased columns are left out of both fits; so are rows and columns that are separated, for which
+        (relative). An estimate smaller than its standard error is compared relative to that: where it is zero but for
+        rounding there is nothing else to compare it with. Aliased columns are left out of both fits; so are rows and columns that are separated, for which
         statsmodels has no answer (their rows hold NaN).
 
     Raises
@@ -50,7 +51,7 @@ def crosscheck(fit: FitRecord) -> pd.DataFrame:
             "term": list(fit.columns),
             "estimate": mine,
             "statsmodels": params,
-            "relative_difference": np.abs(mine - params) / np.abs(params),
+            "relative_difference": np.abs(mine - params) / np.maximum(np.abs(params), errors),
             "std_error": my_errors,
             "std_error_statsmodels": errors,
             "std_error_difference": np.abs(my_errors - errors) / errors,
