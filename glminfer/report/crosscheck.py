@@ -19,8 +19,8 @@ def crosscheck(fit: FitRecord) -> pd.DataFrame:
     DataFrame
         term, estimate, statsmodels, relative_difference, std_error, std_error_statsmodels, std_error_difference
         (relative). An estimate smaller than its standard error is compared relative to that: where it is zero but for
-        rounding there is nothing else to compare it with. Aliased columns are left out of both fits; so are rows and columns that are separated, for which
-        statsmodels has no answer (their rows hold NaN).
+        rounding there is nothing else to compare it with. Aliased columns are left out of both fits; so are rows and
+        columns that are separated, for which statsmodels has no answer (their rows hold NaN).
 
     Raises
     ------
