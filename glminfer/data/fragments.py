@@ -1,21 +1,26 @@
-"""Rows that lie elsewhere, in fragments of whole blocks: each block is cut at the same rows as in memory (106)."""
+"""Rows that lie elsewhere, in fragments of whole blocks: each block is cut at the same rows as in memory (106).
+
+Their columns are numbers, or a `Mixed` matrix where some of them are kept as codes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.pairs import Partial, partial_sum
 from glminfer.data.rows import Kernel, cut, joined
+from glminfer.data.rows_coded import as_taken
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed, stacked
 from glminfer.numerics.threads import one_blas_thread
 
-_FIELDS = ("X", "y", "weights", "offset")
+_FIELDS = ("y", "weights", "offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +48,20 @@ class Fragments:
 def sums(rows: Fragments, first: int, size: int, kernel: Kernel, arrays: Sequence[Any]) -> Partial:
     """What a sum over blocks is made of, from the blocks here, of which the first has this number."""
     with one_blas_thread():
-        return partial_sum((kernel(block, *arrays) for block in rows._blocks(size)), first)
+        return partial_sum((kernel(as_taken(block, kernel), *arrays) for block in rows._blocks(size)), first)
 
 
 def mapped(rows: Fragments, size: int, kernel: Kernel, arrays: Sequence[Any]) -> Array:
     """``kernel(block, *arrays)`` of the blocks here, in row order."""
     with one_blas_thread():
-        return joined([np.asarray(kernel(block, *arrays)) for block in rows._blocks(size)])
+        return joined([np.asarray(kernel(as_taken(block, kernel), *arrays)) for block in rows._blocks(size)])
 
 
 def with_columns(rows: Fragments, size: int, kernel: Kernel, arrays: Sequence[Any]) -> Fragments:
     """The same rows with other columns, ``kernel(block, *arrays)``."""
-    return rows._changed("X", np.ascontiguousarray(mapped(rows, size, kernel, arrays)))
+    with one_blas_thread():
+        made = [kernel(as_taken(block, kernel), *arrays) for block in rows._blocks(size)]
+    return rows._changed("X", below_each_other(made))
 
 
 def with_values(rows: Fragments, field: str, values: NDArray[Any]) -> Fragments:
@@ -68,14 +75,21 @@ def thinned(rows: Fragments, step: int, start: int) -> Block:
     return together([part.rows(where) for part, where in zip(rows.parts, wanted, strict=True)])
 
 
+def picked(rows: Fragments, places: NDArray[np.intp]) -> Block:
+    """The rows at some places among those here, in that order."""
+    slices = rows._slices
+    wanted, back = by_holder([0, *(s.stop for s in slices)], places)
+    return together([rows.parts[k].rows(own) for k, own in wanted]).rows(back)
+
+
 def values(rows: Fragments, name: str) -> Array:
-    """One field over the rows here."""
-    return joined([getattr(part, name) for part in rows.parts])
+    """One field over the rows here, with all columns as numbers."""
+    return joined([np.asarray(getattr(part, name)) for part in rows.parts])
 
 
-def width(rows: Fragments) -> int:
-    """Number of columns."""
-    return int(rows.parts[0].X.shape[1])
+def without_rows(rows: Fragments) -> Array | Mixed:
+    """The columns, (0, p)."""
+    return rows.parts[0].X[:0]
 
 
 # where they are cut ---------------------------------------------------------------------------------------------------
@@ -85,6 +99,15 @@ def nearest_cuts(edges: Sequence[int], size: int) -> list[int]:
     """Where blocks of ``size`` rows begin, next to the edges; the first and the last of these stay."""
     inner = {(edge + size // 2) // size * size for edge in edges[1:-1]}
     return [edges[0], *sorted(at for at in inner if edges[0] < at < edges[-1]), edges[-1]]
+
+
+def by_holder(
+    edges: Sequence[int], places: NDArray[np.intp]
+) -> tuple[list[tuple[int, NDArray[np.intp]]], NDArray[Any]]:
+    """Which part holds which of some places, counted from its first row; and the order that puts them back."""
+    where = np.searchsorted(edges, places, side="right") - 1
+    wanted = [(int(k), places[where == k] - edges[int(k)]) for k in np.unique(where)]
+    return wanted or [(0, places)], np.argsort(np.argsort(where, kind="stable"), kind="stable")
 
 
 def between(rows: Fragments, start: int, stop: int) -> Fragments:
@@ -114,5 +137,13 @@ def together(parts: Sequence[Block]) -> Block:
     if len(some) == 1:
         return some[0]
     groups = [part.groups for part in some if part.groups is not None]
-    X, y, weights, offset = (np.concatenate([getattr(part, name) for part in some]) for name in _FIELDS)
+    y, weights, offset = (np.concatenate([getattr(part, name) for part in some]) for name in _FIELDS)
+    X = below_each_other([part.X for part in some])
     return Block(X, y, weights, offset, np.concatenate(groups) if groups else None)
+
+
+def below_each_other(columns: Sequence[Array | Mixed]) -> Array:
+    """The columns of rows that follow each other; a `Mixed` matrix stands for an array, as in a block."""
+    if isinstance(columns[0], Mixed):
+        return cast(Array, stacked(cast(Sequence[Mixed], columns)))
+    return np.ascontiguousarray(joined(cast(Sequence[Array], columns)))

@@ -6,9 +6,10 @@ size. Its products with numeric columns go with it. Factors with other contrasts
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from glminfer.data.factors import matrix, term_sources
 from glminfer.data.filling import fill
 from glminfer.data.formula import Formula
 from glminfer.data.grammar import Term
+from glminfer.numerics.alike import takes_codes
+from glminfer.numerics.blocks import Block
 from glminfer.numerics.mixed import Coded, Mixed, mixed
 
 if TYPE_CHECKING:
     from glminfer.data.design import Design
     from glminfer.data.factors import Learned
+    from glminfer.data.rows import Rows
 
 Floats = NDArray[np.float64]
 Values = Mapping[str, NDArray[Any]]
@@ -79,23 +83,47 @@ def _together(
     return mixed(dense, spots, made)
 
 
-def far_from_zero(X: Mixed) -> bool:
+def far_from_zero(rows: Rows) -> bool:
     """Whether products of the coded columns would lose digits, so that dummies are needed."""
-    return any(map(_far_from_zero, X.parts))
+    parts = () if rows.coded is None else rows.coded.parts
+    asked = [k for k, part in enumerate(parts) if part.values is not None]
+    return any(_loses(rows.sum(_sums_of_part, k), partial(rows.sum, _squares_of_part, k)) for k in asked)
 
 
 def _far_from_zero(coded: Coded) -> bool:
     """Whether numbers vary so little about their mean in some level that products of columns would lose them."""
-    if coded.values is None:
-        return False
-    L = len(coded.places)
-    count = np.maximum(np.bincount(coded.codes, minlength=L), 1)
-    for v in coded.values.T:
-        mean = np.bincount(coded.codes, v, L) / count
-        about = np.bincount(coded.codes, (v - mean[coded.codes]) ** 2, L) / count
-        if ((about > (_CONSTANT * mean) ** 2) & (about < (_LITTLE * mean) ** 2)).any():
-            return True
-    return False
+    return coded.values is not None and _loses(_sums(coded), partial(_squares, coded))
+
+
+def _loses(sums: Floats, squares: Callable[[Floats], Floats]) -> bool:
+    """The same from the sums of each level, and from what they make of sums of squares about the means."""
+    count = np.maximum(sums[:, :1], 1.0)
+    mean = sums[:, 1:] / count
+    about = squares(mean) / count
+    return bool(((about > (_CONSTANT * mean) ** 2) & (about < (_LITTLE * mean) ** 2)).any())
+
+
+def _sums(coded: Coded) -> Floats:
+    """Rows of each level, and sums of what they have in its columns, (L, 1 + s)."""
+    ones = np.ones(len(coded.codes))
+    return np.column_stack([np.bincount(coded.codes, minlength=len(coded.places)), coded.sums(ones)])
+
+
+def _squares(coded: Coded, mean: Floats) -> Floats:
+    """Sums of squares about the means of the levels, (L, s)."""
+    values = cast(Floats, coded.values)
+    away = [(v - mean[coded.codes, a]) ** 2 for a, v in enumerate(values.T)]
+    return np.column_stack([np.bincount(coded.codes, v, len(mean)) for v in away])
+
+
+@takes_codes
+def _sums_of_part(block: Block, part: int) -> Floats:
+    return _sums(cast(Mixed, block.X).parts[part])
+
+
+@takes_codes
+def _squares_of_part(block: Block, part: int, mean: Floats) -> Floats:
+    return _squares(cast(Mixed, block.X).parts[part], mean)
 
 
 def _columns(parts: Sequence[tuple[str, _Part]]) -> int:

@@ -32,7 +32,6 @@ from glminfer.data.one_reading import Once, read_once, spec_of
 from glminfer.data.pieces import Held, InPieces, Pieces
 from glminfer.data.reading import Reading, condition, given, read
 from glminfer.data.response import learn_response, refuse_one_class
-from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rowwise import is_rowwise, is_stateful
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
@@ -121,8 +120,7 @@ def _opened(asked: Question, data: InPieces, subset: Any) -> Table:
     parts = [part for e in expressions for sequence in e.sequences for part in sequence.parts]
     whole = with_sequences(pieces.whole(stored_columns(parts)), expressions, reading.scope)
     made = {s.text: whole.data[s.text] for e in expressions for s in e.sequences}
-    coded = asked.coded if pieces.read_again else False  # elsewhere every block has all columns
-    return Table(replace(asked, n_rows=n, coded=coded), pieces, made, n)
+    return Table(replace(asked, n_rows=n), pieces, made, n)
 
 
 def _whole_subset(table: Table, rows: Columns, subset: Any) -> Mask | None:
@@ -259,9 +257,10 @@ def _sample(
         numeric_offset(e.text, found.values[e.text])
     learned = learn_factors(reading.formula, found.values)
     design = learned_design(reading, table.asked.given, spec, learned, found.values)
+    table = replace(table, asked=replace(table.asked, n_rows=selection.n))  # how rows are kept depends on those in use
     fits = once is not None and once.is_as(design)
     held = once.held if once is not None and fits else _held(table, parts, design, selection, event)
-    if isinstance(held.rows, CodedRows) and far_from_zero(held.rows.X):
+    if far_from_zero(held.rows):
         held = _held(replace(table, asked=replace(table.asked, coded=False)), parts, design, selection, event)
     refuse_sizes(held.told.sums[1], held.told.largest, learned.names)
     if reading.response:

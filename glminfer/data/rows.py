@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from glminfer.data.pairs import added
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.threads import in_order, one_by_one
 
 Kernel = Callable[..., Any]
@@ -39,6 +40,10 @@ class Rows(Protocol):
     @property
     def nobs(self) -> int:
         """Number of rows of positive weight."""
+
+    @property
+    def coded(self) -> Mixed | None:
+        """The columns without any rows (0, p) where some of them are kept as codes, else None."""
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
@@ -63,6 +68,9 @@ class Rows(Protocol):
 
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order, brought to memory."""
+
+    def part(self, places: NDArray[np.intp]) -> Block:
+        """The same with columns as they are kept, codes or numbers, for what only multiplies with them."""
 
     def distinct(self) -> tuple[MemoryRows, NDArray[np.intp] | slice]:
         """Rows for questions about the likelihood, in memory, alike rows once; and which of them each row is."""
@@ -100,6 +108,11 @@ class MemoryRows:
     def nobs(self) -> int:
         """Number of rows of positive weight."""
         return int(self.sum(kernels.count_used))
+
+    @property
+    def coded(self) -> None:
+        """No columns are codes."""
+        return
 
     def _strips(self) -> list[list[slice]]:
         return strips(self.n, self.width, self.block_rows)
@@ -157,6 +170,8 @@ class MemoryRows:
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order."""
         return self.whole.rows(places)
+
+    part = some
 
     def distinct(self) -> tuple[MemoryRows, slice]:
         """The rows themselves."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.pairs import added
-from glminfer.data.rows import BLOCK_NUMBERS, Kernel, MemoryRows, joined, strip_sum, strips
+from glminfer.data.rows import Kernel, MemoryRows, Rows, block_size, joined, strip_sum, strips
 from glminfer.numerics import kernels
 from glminfer.numerics.alike import ignores_columns, may_see_codes
 from glminfer.numerics.blocks import Array, Block
@@ -22,7 +22,7 @@ from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.threads import in_order
 
-_FIELDS = 4  # numbers of a row without columns: outcome, weight, offset, code
+_FIELDS = 4  # numbers of a row beside the columns: outcome, weight, offset, code
 _PER_TABLE = 4  # rows of a block are at least this part of the numbers in one sum over it
 
 
@@ -60,6 +60,11 @@ class CodedRows:
         """Number of rows of positive weight."""
         return int(self.sum(kernels.count_used))
 
+    @property
+    def coded(self) -> Mixed:
+        """The columns without any rows."""
+        return self.X[:0]
+
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``."""
         block, parts = self._cut(kernel)
@@ -72,41 +77,18 @@ class CodedRows:
 
     def _cut(self, kernel: Kernel) -> tuple[Callable[[slice], Block], list[list[slice]]]:
         """Blocks with the columns as a kernel can take them, and where they are."""
-        if ignores_columns(kernel):
-            return self._blind, strips(self.n, _FIELDS)
-        if not may_see_codes(kernel):
-            return self._full, strips(self.n, self.width)
-        size = max(BLOCK_NUMBERS // (len(self.X.spots) + _FIELDS), self._table() // _PER_TABLE)
-        return self._block, strips(self.n, 1, max(size, 1))
+        size = rows_of_blocks(self.X, kernel, count_groups(self.groups))
+        return lambda where: as_taken(self.part(where), kernel), strips(self.n, 1, size)
 
-    def _table(self) -> int:
-        """Numbers in a bordered matrix of the columns, or in sums of the columns over groups."""
-        groups = 0 if self.groups is None else int(self.groups.max(initial=0)) + 1
-        return max(int(self.X.layout.levels.size * (len(self.X.layout.border) + 1)), groups * self.width)
-
-    def _fields(self, where: slice | NDArray[np.intp], X: Array) -> Block:
-        groups = None if self.groups is None else self.groups[where]
-        return Block(X, self.y[where], self.weights[where], self.offset[where], groups)
-
-    def _block(self, where: slice | NDArray[np.intp]) -> Block:
-        """A block with coded columns; a mixed matrix stands for the array in what kernels so marked do with it."""
-        return self._fields(where, cast(Array, self.X[where]))
-
-    def _full(self, where: slice | NDArray[np.intp]) -> Block:
-        """A block with dense columns."""
-        return self._fields(where, np.asarray(self.X[where]))
-
-    def _blind(self, where: slice | NDArray[np.intp]) -> Block:
-        """A block without columns."""
-        return self._fields(where, np.empty((len(self.y[where]), 0)))
+    def part(self, places: slice | NDArray[np.intp]) -> Block:
+        """The rows at some places; a mixed matrix stands for the array in what kernels so marked do with it."""
+        groups = None if self.groups is None else self.groups[places]
+        X = cast(Array, self.X[places])
+        return Block(X, self.y[places], self.weights[places], self.offset[places], groups)
 
     def some(self, places: NDArray[np.intp]) -> Block:
-        """The rows at some places, in that order."""
-        return self._full(places)
-
-    def part(self, places: NDArray[np.intp]) -> Block:
-        """The same with coded columns, for what only multiplies with them."""
-        return self._block(places)
+        """The same with dense columns."""
+        return in_full(self.part(places))
 
     def grouped(self, codes: NDArray[np.intp]) -> CodedRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
@@ -114,9 +96,9 @@ class CodedRows:
 
     def with_columns(self, kernel: Kernel, *arrays: Any) -> CodedRows | MemoryRows:
         """The same rows with other columns, ``kernel(block, *arrays)``: coded where the kernel keeps them so."""
-        if may_see_codes(kernel) and isinstance(kernel(self._block(slice(0, 0)), *arrays), Mixed):
-            return replace(self, X=kernel(self._block(slice(0, self.n)), *arrays))
-        return MemoryRows(replace(self._blind(slice(0, self.n)), X=self.map(kernel, *arrays)))
+        if may_see_codes(kernel) and isinstance(kernel(self.part(slice(0, 0)), *arrays), Mixed):
+            return replace(self, X=kernel(self.part(slice(0, self.n)), *arrays))
+        return MemoryRows(replace(self.part(slice(0, self.n)), X=self.map(kernel, *arrays)))
 
     def with_offset(self, offset: Array) -> CodedRows:
         """The same rows with another offset, (n, 1)."""
@@ -128,21 +110,61 @@ class CodedRows:
 
     def every(self, step: int) -> CodedRows:
         """Each ``step``-th row: a subsample to start from."""
-        part = self._block(slice(None, None, step))
-        X = self.X[slice(None, None, step)]
+        part, X = self.part(slice(None, None, step)), self.X[slice(None, None, step)]
         return CodedRows(replace(X, dense=np.ascontiguousarray(X.dense)), part.y, part.weights, part.offset)
 
     def distinct(self) -> tuple[MemoryRows, slice]:
         """The rows themselves, with dense columns."""
-        return MemoryRows(self._full(slice(0, self.n))), slice(None)
+        return MemoryRows(in_full(self.part(slice(0, self.n)))), slice(None)
 
     def in_full(self) -> MemoryRows:
         """The rows with dense columns, if there is room for them."""
         what = f"Within a level of a factor columns are nearly dependent, and {self.n:,} rows of {self.width:,} columns"
         way = "Centre the numeric columns that interact with the factor, or leave one of them out."
         refuse_without_room((self.n, self.width), what, way)
-        return MemoryRows(self._full(slice(0, self.n)))
+        return MemoryRows(in_full(self.part(slice(0, self.n))))
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
         """One field over all rows."""
         return np.asarray(getattr(self, name))
+
+
+# blocks of them ------------------------------------------------------------------------------------------------------
+
+
+def rows_of_blocks(X: Mixed, kernel: Kernel, groups: int = 0) -> int:
+    """Rows of a block for a kernel, in which some columns are codes."""
+    dense = not (may_see_codes(kernel) or ignores_columns(kernel))
+    return block_size(X.shape[1]) if dense else rows_of_coded_blocks(X, groups)
+
+
+def rows_of_coded_blocks(X: Mixed, groups: int = 0) -> int:
+    """Rows of a block that has codes: whole blocks of dense columns, so that rows elsewhere can be cut for both.
+
+    Few enough to stay in the cache, but many beside a bordered matrix of the columns, or sums over groups.
+    """
+    table = max(X.layout.levels.size * (len(X.layout.border) + 1), groups * X.shape[1])
+    least, dense = max(block_size(len(X.spots) + _FIELDS), table // _PER_TABLE), block_size(X.shape[1])
+    return -(-least // dense) * dense
+
+
+def count_groups(codes: NDArray[np.intp] | None) -> int:
+    """Number of groups."""
+    return 0 if codes is None else int(codes.max(initial=0)) + 1
+
+
+def as_taken(block: Block, kernel: Kernel) -> Block:
+    """A block with its columns as a kernel can take them: none, numbers, or codes."""
+    if not isinstance(block.X, Mixed) or may_see_codes(kernel):
+        return block
+    return replace(block, X=np.empty((block.n, 0))) if ignores_columns(kernel) else in_full(block)
+
+
+def in_full(block: Block) -> Block:
+    """A block with dense columns."""
+    return replace(block, X=np.asarray(block.X))
+
+
+def in_codes(rows: Rows) -> CodedRows:
+    """Rows with coded factors brought to memory, where they are not there already."""
+    return rows if isinstance(rows, CodedRows) else cast(CodedRows, rows.every(1))

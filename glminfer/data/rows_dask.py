@@ -25,9 +25,11 @@ from glminfer.data.pairs import Partial
 from glminfer.data.pieces import Filled, Held
 from glminfer.data.progress import counting, watched
 from glminfer.data.rows import Kernel, MemoryRows, block_size, in_memory, joined
+from glminfer.data.rows_coded import CodedRows, count_groups, in_full, rows_of_blocks, rows_of_coded_blocks
 from glminfer.data.scope import Scope
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.threads import one_blas_thread
 
 _FAN = 8  # so many partial sums are added at a time, and so many of them come here
@@ -121,11 +123,11 @@ class DaskPieces:
     def hold(self, function: Callable[..., Filled], each: Sequence[Any], *shared: Any) -> Held:
         """Rows of numbers from ``function``, kept where the partitions are."""
         filled = self._run(function, each, shared).kept()
-        told, trials = zip(*filled.each(_beside).here(), strict=True)
-        edges = np.cumsum([0, *(len(part.positions()) for part in each)]).tolist()
-        everything = reduce(add, told)
-        rows = _as_in_memory(filled.each(_fragments), edges, everything.sums.shape[1])
-        return Held(rows, None if trials[0] is None else np.concatenate(trials), everything)
+        told, trials, columns = zip(*filled.each(_beside).here(), strict=True)
+        lengths = [len(part.positions()) for part in each]
+        as_all = next(one for one, length in zip(columns, lengths, strict=True) if length)  # nothing has no codes
+        rows = _as_in_memory(filled.each(_fragments), np.cumsum([0, *lengths]).tolist(), as_all)
+        return Held(rows, None if trials[0] is None else np.concatenate(trials), reduce(add, told))
 
     def kept(self, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         """One array of parts for every piece, here."""
@@ -183,8 +185,8 @@ def _described(columns: Columns) -> tuple[int, Levels]:
     return columns.n, levels_of(columns)
 
 
-def _beside(filled: Filled) -> tuple[Any, Any]:
-    return filled.told, filled.trials
+def _beside(filled: Filled) -> tuple[Any, Any, Any]:
+    return filled.told, filled.trials, filled.block.X[:0]
 
 
 def _fragments(filled: Filled) -> Fragments:
@@ -208,13 +210,16 @@ class DaskRows:
         Of Fragments, each of which begins where a block in memory does.
     edges : tuple of int
         Where each starts among the rows, and where the last one ends.
-    width : int
-        Number of columns.
+    columns : (0, p) array or Mixed
+        The columns without rows.
+    groups : int
+        How many groups the rows are in, if they are.
     """
 
     parts: Values
     edges: tuple[int, ...]
-    width: int
+    columns: Array | Mixed
+    groups: int = 0
 
     @property
     def n(self) -> int:
@@ -227,18 +232,28 @@ class DaskRows:
         return int(self.sum(kernels.count_used))
 
     @property
-    def _size(self) -> int:
-        return block_size(self.width)
+    def width(self) -> int:
+        """Number of columns."""
+        return int(self.columns.shape[1])
+
+    @property
+    def coded(self) -> Mixed | None:
+        """The columns without any rows where some of them are codes."""
+        return self.columns if isinstance(self.columns, Mixed) else None
+
+    def _size(self, kernel: Kernel) -> int:
+        return block_size(self.width) if self.coded is None else rows_of_blocks(self.coded, kernel, self.groups)
 
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``: added in the pairs in which rows in memory are (106)."""
-        function = partial(fragments.sums, size=self._size, kernel=kernel, arrays=arrays)
-        sums = self.parts.each(function, ({"first": start // self._size} for start in self.edges[:-1]))
+        size = self._size(kernel)
+        function = partial(fragments.sums, size=size, kernel=kernel, arrays=arrays)
+        sums = self.parts.each(function, ({"first": start // size} for start in self.edges[:-1]))
         return _together(self._here(sums, _fewer(sums))).total
 
     def map(self, kernel: Kernel, *arrays: Any) -> Array:
         """``kernel(block, *arrays)`` of all blocks, brought here in row order."""
-        mapped = self.parts.each(partial(fragments.mapped, size=self._size, kernel=kernel, arrays=arrays))
+        mapped = self.parts.each(partial(fragments.mapped, size=self._size(kernel), kernel=kernel, arrays=arrays))
         return joined(self._here(mapped, mapped))
 
     def _here(self, parts: Values, made: Values) -> list[Any]:
@@ -249,18 +264,21 @@ class DaskRows:
         with counting(self.n, "rows") as add_rows:
             return made.here_counting(parts, lambda k: add_rows(sizes[k]))
 
-    def grouped(self, codes: NDArray[np.intp]) -> DaskRows:
+    def grouped(self, codes: NDArray[np.intp]) -> DaskRows | MemoryRows | CodedRows:
         """The same rows, blocks carrying integer codes of a grouping column."""
-        return self._with("groups", codes)
+        return self._cut_anew(self._with("groups", codes).parts, self.columns, count_groups(codes))
 
-    def with_columns(self, kernel: Kernel, *arrays: Any) -> DaskRows | MemoryRows:
+    def with_columns(self, kernel: Kernel, *arrays: Any) -> DaskRows | MemoryRows | CodedRows:
         """The same rows with other columns, ``kernel(block, *arrays)``."""
-        function = partial(fragments.with_columns, size=self._size, kernel=kernel, arrays=arrays)
+        function = partial(fragments.with_columns, size=self._size(kernel), kernel=kernel, arrays=arrays)
         parts = self.parts.each(function).kept()
-        width = parts.some([0]).each(fragments.width).here()[0]
-        if block_size(width) == self._size:
-            return replace(self, parts=parts, width=width)
-        return _as_in_memory(parts, self.edges, width)
+        return self._cut_anew(parts, parts.some([0]).each(fragments.without_rows).here()[0], self.groups)
+
+    def _cut_anew(self, parts: Values, columns: Array | Mixed, groups: int) -> DaskRows | MemoryRows | CodedRows:
+        """Other fragments of the same rows, cut anew where blocks have other sizes now."""
+        if _whole_blocks(columns, groups) == _whole_blocks(self.columns, self.groups):
+            return DaskRows(parts, self.edges, columns, groups)
+        return _as_in_memory(parts, self.edges, columns, groups)
 
     def with_offset(self, offset: Array) -> DaskRows:
         """The same rows with another offset, (n, 1)."""
@@ -274,21 +292,30 @@ class DaskRows:
         own = ({"values": values[a:b]} for a, b in pairwise(self.edges))
         return replace(self, parts=self.parts.each(partial(fragments.with_values, field=field), own).kept())
 
-    def every(self, step: int) -> MemoryRows:
+    def every(self, step: int) -> MemoryRows | CodedRows:
         """Each ``step``-th row, brought here: a subsample to start from."""
         own = ({"start": start} for start in self.edges[:-1])
-        return MemoryRows(fragments.together(self.parts.each(partial(fragments.thinned, step=step), own).here()))
+        return _of_block(fragments.together(self.parts.each(partial(fragments.thinned, step=step), own).here()))
 
     def some(self, places: NDArray[np.intp]) -> Block:
-        """The rows at some places, in that order, brought here."""
-        return in_memory(self).some(places)
+        """The rows at some places, in that order, brought here, with dense columns."""
+        return in_full(self.part(places))
+
+    def part(self, places: NDArray[np.intp]) -> Block:
+        """The same with columns as they are kept."""
+        wanted, back = fragments.by_holder(self.edges, places)
+        own = ({"places": some} for _, some in wanted)
+        found = self.parts.some(k for k, _ in wanted).each(fragments.picked, own).here()
+        return fragments.together(found).rows(back)
 
     def distinct(self) -> tuple[MemoryRows, slice]:
         """All rows, brought here."""
         return in_memory(self), slice(None)
 
     def values(self, name: Literal["X", "y", "weights", "offset"]) -> Array:
-        """One field of the blocks over all rows, brought here."""
+        """One field of the blocks over all rows, brought here; codes become columns here."""
+        if name == "X" and self.coded is not None:
+            return np.asarray(self.every(1).values("X"))
         return joined(self.parts.each(partial(fragments.values, name=name)).here())
 
 
@@ -299,17 +326,31 @@ def _fewer(sums: Values) -> Values:
     return sums
 
 
-def _as_in_memory(parts: Values, edges: Sequence[int], width: int) -> DaskRows | MemoryRows:
+def _whole_blocks(columns: Array | Mixed, groups: int) -> int:
+    """Fragments have a multiple of so many rows."""
+    return rows_of_coded_blocks(columns, groups) if isinstance(columns, Mixed) else block_size(columns.shape[1])
+
+
+def _of_block(block: Block) -> MemoryRows | CodedRows:
+    """Rows in memory."""
+    X: Any = block.X
+    coded = isinstance(X, Mixed)
+    return CodedRows(X, block.y, block.weights, block.offset, block.groups) if coded else MemoryRows(block)
+
+
+def _as_in_memory(
+    parts: Values, edges: Sequence[int], columns: Array | Mixed, groups: int = 0
+) -> DaskRows | MemoryRows | CodedRows:
     """Rows cut where blocks in memory are; those of a single block come here, as there is nothing to distribute."""
-    size = block_size(width)
+    size = _whole_blocks(columns, groups)
     cuts = fragments.nearest_cuts(edges, size)
     wanted = [_rows(edges, a, b) for a, b in pairwise(cuts)]
     pieces = parts.some(k for some in wanted for k, _ in some)
     pieces = pieces.each(fragments.between, (ends for some in wanted for _, ends in some))
     whole = pieces.in_groups(partial(fragments.assembled, size=size), map(len, wanted))
     if edges[-1] <= size:
-        return MemoryRows(fragments.together(whole.here()[0].parts))
-    return DaskRows(whole.kept(), tuple(cuts), width)
+        return _of_block(fragments.together(whole.here()[0].parts))
+    return DaskRows(whole.kept(), tuple(cuts), columns, groups)
 
 
 def _rows(edges: Sequence[int], start: int, stop: int) -> list[tuple[int, dict[str, int]]]:

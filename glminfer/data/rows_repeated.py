@@ -171,6 +171,11 @@ class RepeatedRows:
         """Number of rows of positive weight."""
         return int(self.sum(kernels.count_used))
 
+    @property
+    def coded(self) -> None:
+        """No columns are codes."""
+        return
+
     def sum(self, kernel: Kernel, *arrays: Any) -> Any:
         """Σ over blocks of ``kernel(block, *arrays)``; alike rows once where that is the same."""
         if may_sum_once(kernel):
@@ -194,6 +199,8 @@ class RepeatedRows:
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order."""
         return self._block(places)
+
+    part = some
 
     def _block(self, where: slice | NDArray[np.intp]) -> Block:
         return replace(self._blind(where), X=self.once.X.take(self.codes[where], axis=0))

@@ -57,6 +57,11 @@ class StoredRows:
         """Number of rows of positive weight."""
         return sum(int(np.count_nonzero(_rows(self.weights, where) > 0)) for where in self._blocks())
 
+    @property
+    def coded(self) -> None:
+        """No columns are codes."""
+        return
+
     def _strips(self) -> list[list[slice]]:
         return strips(self.n, self.width)
 
@@ -123,6 +128,8 @@ class StoredRows:
     def some(self, places: NDArray[np.intp]) -> Block:
         """The rows at some places, in that order, brought to memory."""
         return in_memory(self).some(places)
+
+    part = some
 
     def distinct(self) -> tuple[MemoryRows, slice]:
         """All rows, brought to memory."""

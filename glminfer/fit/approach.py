@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.rows import Rows
-from glminfer.data.rows_coded import CodedRows
 from glminfer.errors import Status
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array, Terms
@@ -47,7 +46,7 @@ def subsample(rows: Rows) -> Rows | None:
 
     With coded factors there is none: a level has few rows in it, and one outcome where it has bad luck.
     """
-    if isinstance(rows, CodedRows) or rows.n < max(_MANY_ROWS, 400 * rows.width):
+    if rows.coded is not None or rows.n < max(_MANY_ROWS, 400 * rows.width):
         return None
     return rows.every(max(_FEWER, -(-rows.n * rows.width // _MOST)))
 
@@ -56,7 +55,7 @@ def approach(rows: Rows, fam: Family, start: Array, few: Rows | None) -> Approac
     """From a start (p,) to near the maximum: on a subsample, along its curvature (123), in single precision."""
     if few is not None:
         start = _after_subsample(rows, fam, start, few)
-    if rows.n < _MANY_ROWS or rows.width < _WORTH or isinstance(rows, CodedRows):  # codes have no product to spare
+    if rows.n < _MANY_ROWS or rows.width < _WORTH or rows.coded is not None:  # codes have no product to spare
         return Approach(start[None])
     found = maximise(Likelihood(rows, fam, rounded=True), start[None], Control(tol=_NEAR, max_iter=25))
     near = Approach(found.coef, found.n_iter, found.trace)

@@ -76,7 +76,7 @@ def _in_order(fit: FitRecord, order: Any, by: Any) -> tuple[Sessions, Block] | N
             return None
         raise
     ordered = places[found.rows]
-    return found, rows.part(ordered) if isinstance(rows, CodedRows) else rows.some(ordered)
+    return found, rows.part(ordered)
 
 
 def _residuals(fit: FitRecord, block: Block) -> tuple[Array, Array]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from glminfer.data.rows import MemoryRows, Rows
-from glminfer.data.rows_coded import CodedRows
+from glminfer.data.rows_coded import in_codes
 from glminfer.fit import separation, separation_coded
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
@@ -57,7 +57,7 @@ def along_step(rows: Rows, solution: Solution) -> Apart | None:
 
     Where the maximum is at infinity Newton moves separated rows by one or more in each step, and the others ever less.
     """
-    if isinstance(rows, CodedRows):  # their programme is about levels, and cheap
+    if rows.coded is not None:  # their programme is about levels, and cheap
         return None
     once, kinds = rows.distinct()
     found = along_moves(once, once.whole.X @ newton_step(_expected(solution))[0][0])
@@ -75,7 +75,8 @@ def along_moves(rows: Rows, moves: Array) -> Apart | None:
 
 def by_programme(rows: Rows, fam: Family, solution: Solution) -> Apart | None:
     """All rows that are separated, by a linear programme (17)."""
-    if isinstance(rows, CodedRows):
+    if rows.coded is not None:
+        rows = in_codes(rows)
         mask = separation_coded.find(rows, fam, solution.coef)
         return None if mask is None else (mask, separation_coded.recession(rows, mask))
     once, kinds = rows.distinct()

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from glminfer.data.rows import Rows
 from glminfer.data.rows_coded import CodedRows
 from glminfer.fit.separation import Mask, Recession, largest, one_direction
 from glminfer.numerics import kernels
@@ -17,7 +19,7 @@ from glminfer.numerics.alike import takes_codes
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.families import Family
 from glminfer.numerics.linalg import factor, solve
-from glminfer.numerics.mixed import Coded, Mixed
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.rank import learn_basis
 
 _EXACT = 1e-9  # of a dummy: what may be left of it after projection on the columns that make it
@@ -25,19 +27,19 @@ _WITHOUT = 8  # levels without a column of their own whose dummies may be combin
 _CHUNK = 4096  # rows whose inequalities are looked at at once
 
 
-def levels_apart(rows: CodedRows) -> Mask | None:
+def levels_apart(rows: Rows) -> Mask | None:
     """The rows in levels of one outcome, as far as the columns can tell these levels apart; None if there are none."""
-    used, separated = rows.weights[:, 0] > 0, np.zeros(rows.n, dtype=bool)
-    for k, part in enumerate(rows.X.parts):
+    separated = np.zeros(rows.n, dtype=bool)
+    for k, part in enumerate(cast(Mixed, rows.coded).parts):
         counts = rows.sum(_outcomes, k)
         one = (counts[:, 0] > 0) & ((counts[:, 1] == counts[:, 0]) | (counts[:, 2] == counts[:, 0]))
-        if one.any() and (slot := _dummies(part)) is not None:
+        if one.any() and (slot := _dummies(rows, k)) is not None:
             told = part.places[:, slot] >= 0
             if np.count_nonzero(~told) <= _WITHOUT:  # with more of them, what follows decides
                 for level in np.flatnonzero(one & ~told):
                     told[level] = _is_combination(rows, k, int(level))
-            separated |= (one & told)[part.codes]
-    return separated & used if separated.any() else None
+            separated |= rows.map(_in_levels, k, one & told)
+    return separated & (rows.values("weights")[:, 0] > 0) if separated.any() else None
 
 
 @takes_codes
@@ -48,15 +50,28 @@ def _outcomes(block: Block, part: int) -> Array:
     return np.column_stack([np.bincount(found.codes, mark, L) for mark in (used, used & (y == 1.0), used & (y == 0.0))])
 
 
-def _dummies(part: Coded) -> int | None:
+@takes_codes
+def _in_levels(block: Block, part: int, levels: Mask) -> Mask:
+    """Whether each row is in one of some levels (L,), (n,)."""
+    return levels[cast(Mixed, block.X).parts[part].codes]
+
+
+def _dummies(rows: Rows, part: int) -> int | None:
     """Which of a factor's columns is its dummy; None where it has products with numbers only."""
-    if part.values is None:
+    if cast(Mixed, rows.coded).parts[part].values is None:
         return 0
-    ones = np.flatnonzero((part.values == 1.0).all(axis=0))
+    ones = np.flatnonzero(rows.sum(_ones, part) == rows.n)
     return int(ones[0]) if ones.size else None
 
 
-def _is_combination(rows: CodedRows, part: int, level: int) -> bool:
+@takes_codes
+def _ones(block: Block, part: int) -> NDArray[np.intp]:
+    """Rows that have a one in each column of their level, (s,)."""
+    values = cast(Array, cast(Mixed, block.X).parts[part].values)
+    return np.asarray(np.count_nonzero(values == 1.0, axis=0))
+
+
+def _is_combination(rows: Rows, part: int, level: int) -> bool:
     """Whether the dummy of a level that has no column is a combination of the columns, as that of the reference is."""
     products = rows.sum(kernels.column_products)
     factored = factor(products)

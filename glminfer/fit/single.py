@@ -10,7 +10,7 @@ import numpy as np
 
 from glminfer.data.design import Design, Sample
 from glminfer.data.rows import Rows
-from glminfer.data.rows_coded import CodedRows
+from glminfer.data.rows_coded import in_codes
 from glminfer.data.sample_rows import Storage
 from glminfer.errors import DataError, Status
 from glminfer.fit import existence, separation, separation_coded
@@ -168,7 +168,7 @@ def climb(
 
 def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None, moves: Array | None) -> Summit:
     """The same from one start."""
-    if isinstance(rows, CodedRows) and (mask := separation_coded.levels_apart(rows)) is not None:
+    if rows.coded is not None and (mask := separation_coded.levels_apart(rows)) is not None:
         return _without_levels(rows, fam, method, mask)
     apart = None if moves is None else existence.along_moves(rows, moves)
     summit = _proved_limit(rows, fam, method, apart)
@@ -219,7 +219,7 @@ def _settled(summit: Summit, fam: Family, method: Method) -> Summit:
     return replace(summit, solution=_resumed(summit.rows, fam, method, summit.solution))
 
 
-def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
+def _without_levels(rows: Rows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
     """The same without the rows of levels that have one outcome; more of the others may be separated, too."""
     kept = rows.without(mask)
     inner = learn_basis(kept, rows.width, None)
@@ -229,7 +229,7 @@ def _without_levels(rows: CodedRows, fam: Family, method: Method, mask: separati
         inner = learn_basis(rows.without(mask), rows.width, None)
         left = in_basis(rows.without(mask), inner)
         beyond = _settled(Summit(left, solve(left, fam, method, flat_start(left, fam))), fam, method)
-    cone = separation_coded.recession(rows, mask)
+    cone = separation_coded.recession(in_codes(rows), mask)
     return Summit(beyond.rows, beyond.solution, inner, cone, mask)
 
 

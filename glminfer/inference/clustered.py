@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 
-from glminfer.data.rows_coded import CodedRows
 from glminfer.errors import counted
 from glminfer.fit.records import FitRecord
 from glminfer.inference.clusters import Grouping, groupings, subsets
@@ -19,7 +18,7 @@ from glminfer.inference.vanishing import ROUNDING, unseen, unseen_across_levels,
 from glminfer.numerics import scores, spread
 from glminfer.numerics.blind import whole
 from glminfer.numerics.blocks import Array
-from glminfer.numerics.bordered import Bordered
+from glminfer.numerics.bordered import Bordered, Layout
 from glminfer.numerics.grouped_codes import group_meat, levels_of_groups
 from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.spread import Root, Spread
@@ -85,7 +84,7 @@ def _of_levels(fit: FitRecord, way: Grouping, kind: str, root: Root) -> tuple[Ar
     rows, _ = fit.with_rows()
     V, G = cast(Spread, fit.working_covariance), way.count
     factor = _correction(fit, way) if kind == "CR1" else 1.0
-    meat = _inside_levels(fit, way) if isinstance(rows, CodedRows) else None
+    meat = _inside_levels(fit, way, rows.coded.layout) if rows.coded is not None else None
     if meat is not None:
         return cast(Array, factor * spread.sandwich(V, meat)), unseen_within_levels(fit, root, meat, G)
     what = f"Scores of {G:,} clusters over {fit.rank:,} coefficients"
@@ -102,13 +101,11 @@ def _unseen(fit: FitRecord, scores: Array, root: Root) -> tuple[str, ...]:
     return () if whole(K) else unseen(fit, K, np.asarray(root), len(scores))
 
 
-def _inside_levels(fit: FitRecord, way: Grouping) -> Bordered | None:
+def _inside_levels(fit: FitRecord, way: Grouping, layout: Layout) -> Bordered | None:
     """Σ u_g u_g' where each cluster lies in one level of the eliminated factor; None where some do not."""
-    rows = cast(CodedRows, fit.rows)
-    level = levels_of_groups(rows.X, way.codes, rows.weights[:, 0] > 0, way.count)
-    if level is None:
-        return None
-    return group_meat(rows.X, rows.map(scores.row_scores, fit.working[None], fit.family), way.codes, level)
+    rows = fit.with_rows()[0].grouped(way.codes)
+    level = levels_of_groups(rows, way.count)
+    return None if level is None else group_meat(rows, layout, fit.working, fit.family, level)
 
 
 def named(ways: tuple[Grouping, ...]) -> str:

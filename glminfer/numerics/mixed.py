@@ -7,6 +7,7 @@ they need: products with vectors from either side, weighted Gram matrices (113) 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -44,7 +45,7 @@ class Coded:
 
     def table(self, columns: Array) -> Array:
         """Rows of an array (p, m) at the places of the levels, (L, s, m); zero where there is no column."""
-        out = np.zeros((*self.places.shape, columns.shape[1]))
+        out = np.zeros((*self.places.shape, columns.shape[1]), dtype=columns.dtype)
         out[self.places >= 0] = columns[self.places[self.places >= 0]]
         return out
 
@@ -264,7 +265,19 @@ class Mixed:
     def working(self, T: Selection) -> Mixed:
         """Working columns X T: some of the columns, and combinations in place of dense ones."""
         Z = self.chosen(T.places)
-        return Z.with_dense(np.isin(Z.spots, T.mixed), self @ T.combinations) if len(T.mixed) else Z
+        return Z.with_dense(np.isin(Z.spots, T.mixed), self._combined(T.combinations)) if len(T.mixed) else Z
+
+    def _combined(self, columns: Array) -> Array:
+        """X times (p, m), in extended precision where the machine has it; the same for a row in whatever block."""
+        wide: Any = columns.astype(np.longdouble)
+        total = np.zeros((len(self), columns.shape[1]), dtype=np.longdouble)
+        for column, times in zip(self.dense.T, wide[self.spots], strict=True):
+            if times.any():
+                total += column[:, None] * times
+        for part in self.parts:
+            if (table := part.table(wide)).any():
+                total += part.found(table)
+        return total.astype(np.float64)
 
     def with_dense(self, which: NDArray[np.bool_], columns: Array) -> Mixed:
         """The same with other numbers in some of the dense columns."""
@@ -286,6 +299,19 @@ def _with_itself(part: Coded, weights: Array) -> Array:
 def _of_pair(part: Coded, other: Coded, weights: Array) -> Array:
     """All columns of a factor with those of another."""
     return np.asarray(part.crossed(weights, other)[part.places >= 0][:, other.places >= 0])
+
+
+def stacked(matrices: Sequence[Mixed]) -> Mixed:
+    """Matrices of the same columns as one, rows below rows."""
+    first = matrices[0]
+    if len(matrices) == 1:
+        return first
+    parts = []
+    for k, part in enumerate(first.parts):
+        values = [one.parts[k].values for one in matrices]
+        joined = None if part.values is None else np.concatenate(cast(list[Array], values))
+        parts.append(Coded(np.concatenate([one.parts[k].codes for one in matrices]), joined, part.places))
+    return Mixed(np.concatenate([one.dense for one in matrices]), first.spots, tuple(parts), first.layout)
 
 
 def mixed(dense: Array, spots: Places, parts: tuple[Coded, ...]) -> Mixed:

@@ -69,8 +69,7 @@ class Control:
         data where a look at some of the rows says it pays. Rows in files and in Dask stay as they are.
     coded : bool or None
         Whether factors coded by dummies are kept as one code for each row instead of a column for each level, which is
-        exact (113); None does so for factors of 100 columns or more in large data. Rows that are alike come first; rows
-        in Dask keep their columns.
+        exact (113); None does so for factors of 100 columns or more in large data. Rows that are alike come first.
 
     Examples
     --------
