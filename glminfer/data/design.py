@@ -22,8 +22,8 @@ from glminfer.data.learning import evaluated, subset_mask
 from glminfer.data.pieces import in_pieces
 from glminfer.data.reading import Given, Reading, condition, given, read
 from glminfer.data.response import ResponseSpec, learn_response
-from glminfer.data.rows import Rows, memory_rows
-from glminfer.data.sample_rows import Storage, sample_rows
+from glminfer.data.rows import Rows
+from glminfer.data.sample_rows import Storage, sample_rows, some_rows, with_outcome
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
@@ -194,12 +194,11 @@ class Sample:
     def at(self, rows: NDArray[Any]) -> Sample:
         """Some of the used rows, by mask or positions; the design and what is said of it stay."""
         trials = None if self.trials is None else self.trials[rows]
-        kept = memory_rows(self.X[rows], self.y[rows], self.weights[rows], self.offset[rows])
-        return replace(self, rows=kept, trials=trials, places=self.used[rows])
+        return replace(self, rows=some_rows(self.rows, rows), trials=trials, places=self.used[rows])
 
     def with_outcome(self, y: Floats) -> Sample:
         """The same rows with another outcome."""
-        return replace(self, rows=memory_rows(self.X, y, self.weights, self.offset))
+        return replace(self, rows=with_outcome(self.rows, y))
 
     @property
     def n_subset_out(self) -> int:

@@ -86,6 +86,11 @@ class CodedRows:
         X = cast(Array, self.X[places])
         return Block(X, self.y[places], self.weights[places], self.offset[places], groups)
 
+    def at(self, places: NDArray[Any]) -> CodedRows:
+        """Some of the rows, by mask or positions, in that order."""
+        fields = (self.y[places], self.weights[places], self.offset[places])
+        return CodedRows(self.X[places], *fields, None if self.groups is None else self.groups[places])
+
     def some(self, places: NDArray[np.intp]) -> Block:
         """The same with dense columns."""
         return in_full(self.part(places))

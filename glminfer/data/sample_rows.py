@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,14 @@ from glminfer.data.extremes import ordinary, refuse_extreme, refuse_sizes
 from glminfer.data.factors import Learned
 from glminfer.data.formula import Formula
 from glminfer.data.long_factors import columns
-from glminfer.data.rows import MemoryRows, memory_rows
+from glminfer.data.rows import MemoryRows, Rows, memory_rows
 from glminfer.data.rows_coded import CodedRows
 from glminfer.data.rows_repeated import RepeatedRows, find_alike, repeated_rows
 from glminfer.numerics import kernels
 from glminfer.numerics.mixed import Mixed
 
 Floats = NDArray[np.float64]
+_VECTORS: tuple[Literal["y", "weights", "offset"], ...] = ("y", "weights", "offset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,27 @@ def sample_rows(
     sums = rows.sum(kernels.all_column_sums)
     refuse_extreme(X, sums[1], learned.names)
     return rows, sums
+
+
+def some_rows(rows: Rows, places: NDArray[Any]) -> MemoryRows | CodedRows:
+    """Some of the rows, by mask or positions, stored as they are."""
+    if isinstance(rows, CodedRows):
+        return rows.at(places)
+    vectors = (rows.values(name)[places] for name in _VECTORS)
+    return memory_rows(rows.values("X")[places], *vectors)
+
+
+def with_outcome(rows: Rows, y: Floats) -> MemoryRows | CodedRows:
+    """The same rows with another outcome (n,)."""
+    if isinstance(rows, CodedRows):
+        return replace(rows, y=y[:, None])
+    return memory_rows(rows.values("X"), y, rows.values("weights"), rows.values("offset"))
+
+
+def with_columns_at(rows: Rows, spots: NDArray[np.intp], own: Floats) -> MemoryRows | CodedRows:
+    """The same rows with other numbers in some of the columns."""
+    if isinstance(rows, CodedRows) and np.isin(spots, rows.X.spots).all():
+        return replace(rows, X=rows.X.with_dense(np.isin(rows.X.spots, spots), own[:, np.argsort(spots)]))
+    X = rows.values("X").copy()
+    X[:, spots] = own
+    return memory_rows(X, *(rows.values(name) for name in _VECTORS))

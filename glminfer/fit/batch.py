@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,11 @@ from glminfer.errors import InputError, Status
 from glminfer.fit.null_model import shifted_null_loglik
 from glminfer.fit.panels import Estimates, Models, Stock
 from glminfer.fit.records import FitRecord
-from glminfer.numerics import batched, batched_newton, lanes, linalg
+from glminfer.numerics import batched, batched_newton, bordered_lanes, lanes, levels, linalg
 from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.families import family
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_by_one
 
@@ -30,11 +31,12 @@ _ROWS = 100
 _MANY_ROWS = 1 << 13  # from here on chunks have few models, and blocks more rows
 _NUMBERS = 1 << 21  # outcomes of a chunk: 16 megabytes as floats
 _LANES = 64, 1008
+_PER_ENTRY = 4  # rows of a block for each number that is kept for levels: adding up sums must not be the work
 
 
 def width(n: int) -> int:
     """Models in a chunk over n rows."""
-    return int(np.clip(_NUMBERS // max(1, n), *_LANES)) // batched.WIDTH * batched.WIDTH
+    return int(np.clip(_NUMBERS // max(1, n), *_LANES)) // lanes.WIDTH * lanes.WIDTH
 
 
 def chunks(n: int, models: Models) -> list[Models]:
@@ -45,8 +47,13 @@ def chunks(n: int, models: Models) -> list[Models]:
 
 def rows_of(block: Block) -> MemoryRows:
     """The rows of a chunk, in blocks that do not depend on the number of models."""
-    size = _ROWS * 8 // block.X.itemsize
-    return MemoryRows(block, size if block.n < _MANY_ROWS else 5 * size)
+    size = _ROWS * 8 // block.y.itemsize
+    return MemoryRows(block, max(size if block.n < _MANY_ROWS else 5 * size, _PER_ENTRY * _entries(block.X)))
+
+
+def _entries(X: Array | Mixed) -> int:
+    """Numbers that a sum over a block has for the levels of each model."""
+    return int(X.layout.levels.size * (len(X.spots) + 2)) if isinstance(X, Mixed) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,10 @@ class Beginning:
 
 def beginning(stock: Stock, control: Control) -> Beginning:
     """Prepare the starts of a panel."""
-    whole = stock.rows.whole
+    whole, columns = stock.rows.whole, stock.columns
     weighted = whole.X * whole.weights
-    inverse = linalg.inverse(linalg.symmetric(weighted.T @ whole.X))
+    products = columns.gram(whole.weights)[0] if isinstance(columns, Mixed) else linalg.symmetric(weighted.T @ whole.X)
+    inverse = linalg.inverse(cast(Array, products))
     r = whole.X.shape[1]
     if inverse is None:  # so few rows that the columns are dependent: every model goes its own way
         zero = np.zeros(r)
@@ -95,7 +103,7 @@ def beginning(stock: Stock, control: Control) -> Beginning:
     begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None)
     if stock.candidates is None or not stock.candidates.factors.shape[1]:
         return begun
-    shared = Block(whole.X, np.repeat(whole.y, batched.WIDTH, axis=1), whole.weights, whole.offset)
+    shared = Block(cast(Array, columns), np.repeat(whole.y, lanes.WIDTH, axis=1), whole.weights, whole.offset)
     climbed = _climbed(shared, begun, control)[0]
     return replace(begun, base=climbed.coef[:, 0] if climbed.done[0] else None)
 
@@ -112,7 +120,7 @@ def starts(block: Block, begun: Beginning, target: Array, tally: Array) -> tuple
         return start, False
     total = begun.total[:, None]
     if block.weights.shape[1] > 1:  # less what rows with missing values would add: exactly nothing where there are none
-        total = total - block.X.T @ (begun.weights - block.weights)
+        total = total - levels.totals(block.X, begun.weights - block.weights)
     pull = (target[:r] - mean * total) / (mean * (1 - mean))
     step = begun.inverse @ pull
     spread = (pull * step).sum(axis=0) / np.maximum(tally[0], 1e-300)  # variance of the linear predictor
@@ -160,7 +168,7 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     return Chunk(
         coef=found.coef,
         step=found.step,
-        covariance=_covariances(found.upper, regular),
+        covariance=_covariances(found, regular),
         loglik=found.loglik + counts[1],
         null_loglik=null_loglik(stock, block, tally) + counts[1],
         saturated=counts[0] + counts[1],
@@ -172,11 +180,13 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     )
 
 
-def _covariances(upper: Array, regular: NDArray[np.bool_]) -> Array:
+def _covariances(found: batched_newton.Climbed, regular: NDArray[np.bool_]) -> Array:
     """Upper triangles (R(R+1)/2, m) of the inverse information; NaN where there is no certain maximum."""
-    out = np.full(upper.shape, np.nan)
+    R, m = found.coef.shape
+    out = np.full((R * (R + 1) // 2, m), np.nan)
     if regular.any():
-        out[:, regular] = lanes.inverted(upper[:, regular])
+        upper, layout = found.upper[:, regular], found.layout
+        out[:, regular] = lanes.inverted(upper) if layout is None else bordered_lanes.inverted(layout, upper)
     return out
 
 

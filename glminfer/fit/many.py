@@ -19,7 +19,7 @@ from glminfer.data.outcomes import Outcomes, coded
 from glminfer.errors import DataError, FormulaError, InputError
 from glminfer.fit.panels import Candidates, FitsRecord
 from glminfer.fit.shelves import Shelf, record
-from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, Refused, WholeFormula
+from glminfer.fit.singles import ARGUMENTS, HOLE, PLACE, OwnCovariate, OwnOutcome, Refused, WholeFormula, storage
 
 
 def fit_many(
@@ -34,7 +34,7 @@ def fit_many(
     given = many_columns(_kept(outcomes), data, "outcomes", names)
     options = {name: call[name] for name in ARGUMENTS if name != "event"}
     text = expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")  # "." is what is no outcome
-    sample = learn_columns(f"~ {text}", data, **options, caller=caller)
+    sample = learn_columns(f"~ {text}", data, **options, caller=caller, storage=storage(call))
     both = sorted(set(given.names) & sample.design.used)
     if both:
         raise FormulaError(f"{both[0]!r} is an outcome and a covariate: an outcome cannot explain itself.")
@@ -57,7 +57,7 @@ def fit_each(
     formula: str, data: Any, covariates: Any, names: Any, call: dict[str, Any], caller: Mapping[str, Any]
 ) -> FitsRecord:
     """One outcome, with each candidate, or each group of them, added to the formula; or in each group of rows."""
-    options = {**{name: call[name] for name in ARGUMENTS}, "caller": caller}
+    options = {**{name: call[name] for name in ARGUMENTS}, "caller": caller, "storage": storage(call)}
     if covariates is None:
         return _by_groups(formula, data, call, options)
     text = formula if HOLE in formula else f"{formula} + {HOLE}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from glminfer.data.design import Sample
 from glminfer.data.outcomes import Outcomes, span
 from glminfer.data.rows import MemoryRows
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.rank import Basis
 
@@ -67,6 +68,8 @@ class Stock:
         The used rows; the design of what all models share, named as the models' own.
     rows : MemoryRows
         Shared working columns Z (n, r), weights and offset (n, 1), the outcome (n, 1) where it is shared.
+    columns : (n, r) array or Mixed
+        Z as the sums take it: columns of levels as codes, where there are many.
     basis : Basis
         How Z is made of the shared columns.
     T : (p, R)
@@ -82,6 +85,7 @@ class Stock:
 
     sample: Sample
     rows: MemoryRows
+    columns: Array | Mixed
     basis: Basis
     T: Array
     outcomes: Outcomes | None
@@ -120,7 +124,7 @@ class Stock:
             own, known = self.candidates.take(which)
         if known is not None:
             weights = np.where(known, weights, 0.0)
-        return Block(whole.X, y, weights, whole.offset, None, own)
+        return Block(cast(Array, self.columns), y, weights, whole.offset, None, own)
 
     def moves(self, k: int, step: Array) -> Array:
         """What a step of the working coefficients (R,) does to the linear predictor of the rows of one model."""

@@ -22,6 +22,7 @@ from glminfer.fit.panels import Candidates, Estimates, FitsRecord, Panel, Recipe
 from glminfer.fit.records import FitRecord
 from glminfer.fit.singles import HOLE, Refused, summary_fit
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.levels import leveled
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.rank import learn_basis
@@ -153,7 +154,7 @@ def stocked(sample: Sample, outcomes: Outcomes | None, candidates: Candidates | 
     norms = np.sqrt(np.einsum("ij,ij->j", X, X))
     aliased = alias_texts(basis.relations, [design.columns[j] for j in shared], norms)
     rows, T = raw.with_X(basis.columns(X)), _mixed(basis.T, shared, own)
-    return Stock(sample, rows, basis, T, outcomes, candidates, aliased, recipe)
+    return Stock(sample, rows, leveled(rows.whole.X), basis, T, outcomes, candidates, aliased, recipe)
 
 
 def _mixed(T: Array, shared: NDArray[np.intp], own: NDArray[np.intp]) -> Array:

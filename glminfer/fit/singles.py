@@ -14,11 +14,11 @@ from glminfer.data.design import Sample, learn
 from glminfer.data.formula import parse, written
 from glminfer.data.many_columns import ManyColumns, with_column
 from glminfer.data.response import learn_response
-from glminfer.data.rows import memory_rows
+from glminfer.data.sample_rows import Storage, with_columns_at
 from glminfer.errors import DataError, counted
 from glminfer.fit.panels import FitsRecord, Panel, Stock
 from glminfer.fit.records import FitRecord
-from glminfer.fit.single import Method, fit_single
+from glminfer.fit.single import Method, fit_single, storage_of
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth
@@ -52,6 +52,13 @@ def summary_fit(
     return fit_single(stock.recipe.rows(stock, name, k, call), method, {}, moves)
 
 
+def storage(call: Mapping[str, Any]) -> Storage:
+    """How the rows of many models are stored: as those of single fits, but none stands for others."""
+    penalty = call["penalty"] if isinstance(call["penalty"], Firth) else None
+    method = Method(control=call["control"] or Control(), penalty=penalty)
+    return replace(storage_of(method), compress=False)
+
+
 def _call(call: Mapping[str, Any], formula: str, data: Any, sample: Sample) -> dict[str, Any]:
     options = {name: call[name] for name in ARGUMENTS}
     if call["by"] is not None:
@@ -75,7 +82,7 @@ def _relearned(stock: Stock, formula: str, data: Any, call: Mapping[str, Any]) -
     """The design of another formula on the rows of a panel."""
     options = {key: call[key] for key in ARGUMENTS}
     options["env"] = {**stock.sample.design.scope.env, **(call["env"] or {})}
-    sample = learn(formula, data, **options)
+    sample = learn(formula, data, **options, storage=storage(call))
     places = np.searchsorted(sample.used, stock.sample.used)
     return replace(sample.at(places), n_rows=stock.sample.n_rows, notes=stock.sample.notes)
 
@@ -122,10 +129,9 @@ class OwnCovariate:
         own, known = candidates.take(np.array([k]))
         if not np.isfinite(own).all():
             return self.single(stock, name, k, call)[0]  # refuses it as a single fit does
-        X, label = sample.X.copy(), written(name)
-        X[:, candidates.places] = own[:, :, 0]
+        label = written(name)
         names = [column.replace(PLACE, label) for column in sample.design.columns]
-        rows = memory_rows(X, sample.y, sample.weights, sample.offset)
+        rows = with_columns_at(sample.rows, candidates.places, own[:, :, 0])
         filled = replace(sample, rows=rows, design=replace(sample.design, columns=type(sample.design.columns)(names)))
         return _known_only(filled, None if known is None else known[:, 0], name)
 

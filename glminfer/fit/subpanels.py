@@ -17,6 +17,8 @@ from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
 from glminfer.fit.singles import refitted
 from glminfer.numerics import batched
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.levels import leveled, some_of
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.newton import Control
 from glminfer.numerics.threads import one_by_one
 
@@ -74,24 +76,42 @@ def without(stock: Stock, columns: Sequence[int]) -> Subspace:
 
 
 def _independent(stock: Stock, directions: Array) -> Array:
-    """Basis of the span of some directions; the directions themselves where they are coordinates."""
+    """Basis of the span of some directions: those that are coordinates themselves, and combinations of the others."""
     used = directions[:, directions.any(axis=0)]
-    if ((used != 0).sum(axis=0) == 1).all():
-        return np.eye(len(directions))[:, np.flatnonzero(used.any(axis=1))]
+    alone = (used != 0).sum(axis=0) == 1
+    places = np.flatnonzero(used[:, alone].any(axis=1))
+    others = used[:, ~alone]
+    others[places] = 0.0
+    return np.hstack([np.eye(len(directions))[:, places], _combinations(stock, others[:, others.any(axis=0)])])
+
+
+def _combinations(stock: Stock, directions: Array) -> Array:
+    if not directions.shape[1]:
+        return directions
     scale = np.sqrt((stock.rows.whole.X**2).sum(axis=0))
-    weighted = used * scale[:, None]
+    weighted = directions * scale[:, None]
     left, singular, _ = np.linalg.svd(weighted / np.linalg.norm(weighted, axis=0), full_matrices=False)
     return np.asarray(left[:, singular > 1e-8 * singular.max(initial=0.0)] / scale[:, None])
 
 
 def substock(stock: Stock, space: Subspace) -> Stock:
     """The same models with the columns of a subspace."""
-    Z = np.ascontiguousarray(stock.rows.whole.X @ space.shared)
+    Z, columns = _columns(stock, space.shared)
     candidates = stock.candidates
     if candidates is not None:
         candidates = replace(candidates, factors=candidates.factors[:, list(space.own)])
-    size = space.shared.shape[1] + len(space.own)
-    return replace(stock, rows=stock.rows.with_X(Z), T=np.eye(size), candidates=candidates)
+    T = np.eye(space.shared.shape[1] + len(space.own))
+    return replace(stock, rows=stock.rows.with_X(Z), columns=columns, T=T, candidates=candidates)
+
+
+def _columns(stock: Stock, shared: Array) -> tuple[Array, Array | Mixed]:
+    """The columns of a subspace as numbers, and as the sums take them."""
+    X, places = stock.rows.whole.X, np.flatnonzero(shared.any(axis=1))
+    if shared.shape != (X.shape[1], len(places)) or not np.array_equal(shared[places], np.eye(len(places))):
+        Z = np.ascontiguousarray(X @ shared)
+        return Z, leveled(Z)
+    Z = np.ascontiguousarray(X[:, places])
+    return Z, some_of(stock.columns, places, Z)
 
 
 def smaller(fits: FitsRecord, panel: Panel, columns: Sequence[int]) -> Smaller:
@@ -195,7 +215,8 @@ def _constant(small: Stock) -> Chunk:
 
 def _nothing(small: Stock) -> Chunk:
     """Models without any column: the offset alone."""
-    flat = replace(small, rows=small.rows.with_X(np.zeros((small.rows.whole.n, 1))), T=np.eye(1))
+    empty = np.zeros((small.rows.whole.n, 1))
+    flat = replace(small, rows=small.rows.with_X(empty), columns=empty, T=np.eye(1))
 
     def work(which: Models) -> Array:
         block = flat.block(which)

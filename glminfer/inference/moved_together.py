@@ -134,4 +134,5 @@ def _at(stock: Stock, rows: Models) -> Stock:
     if candidates is not None:
         candidates = replace(candidates, values=candidates.values[rows], factors=candidates.factors[rows])
     kept = MemoryRows(stock.rows.whole.rows(rows))
-    return replace(stock, sample=stock.sample.at(rows), rows=kept, outcomes=outcomes, candidates=candidates)
+    sample, columns = stock.sample.at(rows), stock.columns[rows]
+    return replace(stock, sample=sample, rows=kept, columns=columns, outcomes=outcomes, candidates=candidates)

@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glminfer.numerics import lanes
+from glminfer.numerics import bordered_lanes, lanes, levels
 from glminfer.numerics.blocks import Array, Block
-
-WIDTH = 16  # lanes come in multiples of this: what BLAS and sums round does then not depend on their number
-
+from glminfer.numerics.bordered import Layout
+from glminfer.numerics.mixed import Mixed
 
 R = TypeVar("R")
 
@@ -47,21 +46,39 @@ class Sums:
         Upper triangles of the information Σ w μ(1-μ) x x' (84).
     loglik, bound : (m,)
         Log-likelihood (3) and the certificate's sum (16); NaN where a pass does not look at them.
+    layout : Layout or None
+        Where columns come in levels ``upper`` holds only what can differ from zero, packed as in `bordered_lanes`.
     """
 
     mean: Array
     upper: Array
     loglik: Array
     bound: Array
+    layout: Layout | None = None
 
     def __add__(self, other: Sums) -> Sums:
         loglik, bound = self.loglik + other.loglik, self.bound + other.bound
-        return Sums(self.mean + other.mean, self.upper + other.upper, loglik, bound)
+        return Sums(self.mean + other.mean, self.upper + other.upper, loglik, bound, self.layout)
 
     @property
     def information(self) -> Array:
         """(p, p, m) matrices."""
-        return lanes.unpacked(self.upper, len(self.mean))
+        return _unpacked(self.layout, self.upper, len(self.mean))
+
+    def step(self, score: Array) -> tuple[Array, Array]:
+        """Newton's step (p, m) and the smallest relative pivot of each model, as ``lanes.solved``."""
+        if self.layout is None:
+            return lanes.solved(self.information, score)
+        return bordered_lanes.solved(self.layout, self.upper, score)
+
+
+def _unpacked(layout: Layout | None, upper: Array, p: int) -> Array:
+    return lanes.unpacked(upper, p) if layout is None else bordered_lanes.unpacked(layout, upper)
+
+
+def _layout(block: Block) -> Layout | None:
+    own = 0 if block.own is None else block.own.shape[1]
+    return levels.with_own(block.X, own) if isinstance(block.X, Mixed) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +104,20 @@ class Turned:
 def mean_sums(block: Block, coef: Array) -> Sums:
     """Means and information of each model (83), (84)."""
     mean, slope = _means(block, coef)
-    unknown = np.full((2, mean.shape[1]), np.nan, mean.dtype)
-    return Sums(*_moments(block, *_weighted(block, mean, slope)), *unknown)
+    return _unjudged(block, _moments(block, *_weighted(block, mean, slope)))
+
+
+def _unjudged(block: Block, moments: tuple[Array, Array]) -> Sums:
+    unknown = np.full(moments[0].shape[1], np.nan, moments[0].dtype)
+    return Sums(*moments, unknown, unknown.copy(), _layout(block))
 
 
 @_quiet
 def alike_sums(block: Block, coef: Array) -> Sums:
     """The same where all models have the same coefficients (r, 1) of shared columns, and zeros of their own (86)."""
-    lanes_of_one = _means(replace(block, own=None), np.repeat(coef, WIDTH, axis=1))
+    lanes_of_one = _means(replace(block, own=None), np.repeat(coef, lanes.WIDTH, axis=1))
     mean, slope = (values[:, :1] for values in lanes_of_one)
-    moments = _moments(block, *_weighted(block, mean, slope))
-    return Sums(*moments, *np.full((2, moments[0].shape[1]), np.nan, mean.dtype))
+    return _unjudged(block, _moments(block, *_weighted(block, mean, slope)))
 
 
 @_quiet
@@ -111,7 +131,7 @@ def whole_sums(block: Block, coef: Array) -> Sums:
     inverse -= 0.5
     mean = np.copysign(inverse, eta, out=inverse)
     mean += 0.5
-    return Sums(*_moments(block, *_weighted(block, mean, small)), *likelihood)
+    return Sums(*_moments(block, *_weighted(block, mean, small)), likelihood[0], likelihood[1], _layout(block))
 
 
 @_quiet
@@ -145,24 +165,6 @@ def _weighted(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
     return mean * block.weights, slope * block.weights
 
 
-def _product(left: Array, right: Array) -> Array:
-    """A matrix product that does to a lane (column) of ``right`` the same wherever it stands, be it the only one.
-
-    BLAS does so in double precision; in single precision only within tiles of one width.
-    """
-    if right.shape[1] == 1:
-        return _product(left, np.repeat(right, WIDTH, axis=1))[:, :1]
-    if right.dtype != np.float32:
-        return np.asarray(left @ right)
-    out: Array = np.empty((len(left), right.shape[1]), right.dtype)
-    np.matmul(left, _tiles(right), out=_tiles(out))
-    return out
-
-
-def _tiles(values: Array) -> Array:
-    return values.reshape(len(values), -1, WIDTH).transpose(1, 0, 2)
-
-
 def linear(block: Block, coef: Array) -> Array:
     """Linear predictor (n, m) of the coefficients (p, m), those of own columns last."""
     eta = _combined(block, coef)
@@ -174,7 +176,7 @@ def linear(block: Block, coef: Array) -> Array:
 def _combined(block: Block, coef: Array) -> Array:
     """The columns times coefficients, (n, m)."""
     r = block.X.shape[1]
-    eta = _product(block.X, coef[:r])
+    eta = levels.combined(block.X, coef[:r])
     if block.own is not None:
         for a in range(block.own.shape[1]):
             eta += block.own[:, a] * coef[r + a]
@@ -198,7 +200,7 @@ def _means(block: Block, coef: Array) -> tuple[Array, Array]:
 
 def _totals(block: Block, mean: Array) -> Array:
     """Σ mean·x, (p, m)."""
-    shared = _product(block.X.T, mean)
+    shared = levels.totals(block.X, mean)
     if block.own is None:
         return shared
     own = np.einsum("nm,nqm->qm", mean, block.own)
@@ -211,11 +213,13 @@ def _moments(block: Block, mean: Array, slope: Array) -> tuple[Array, Array]:
 
 
 def _second_moments(block: Block, slope: Array) -> Array:
-    """Upper triangles of Σ slope·x x', (p(p+1)/2, m)."""
+    """Upper triangles of Σ slope·x x', (p(p+1)/2, m), or their entries that can differ from zero."""
     X, own = block.X, block.own
+    if isinstance(X, Mixed):
+        return levels.second_moments(X, own, slope, _second_moments(replace(block, X=X.dense), slope))
     r = X.shape[1]
     first, second = lanes.pairs(r)
-    upper = _product(X.T.take(first, axis=0) * X.T.take(second, axis=0), slope)  # (84)
+    upper = lanes.product(X.T.take(first, axis=0) * X.T.take(second, axis=0), slope)  # (84)
     if own is None:
         return upper
     q = own.shape[1]
@@ -224,7 +228,7 @@ def _second_moments(block: Block, slope: Array) -> Array:
     out[shared] = upper
     for a in range(q):
         tilted = slope * own[:, a]
-        out[borders[a]] = _product(X.T, tilted)
+        out[borders[a]] = lanes.product(X.T, tilted)
         for b in range(a, q):
             out[corners[a, b]] = np.einsum("nm,nm->m", tilted, own[:, b])
     return out
@@ -244,9 +248,9 @@ def outcome_sums(block: Block) -> Array:
     """t = Σ w y x of each model, (p, m) (83)."""
     weighted = block.y if (block.weights == 1.0).all() else block.y * block.weights
     if block.own is None:
-        return np.asarray(block.X.T @ weighted)
+        return levels.totals(block.X, weighted) if isinstance(block.X, Mixed) else np.asarray(block.X.T @ weighted)
     weighted = np.ascontiguousarray(np.broadcast_to(weighted, (block.n, block.own.shape[2])))  # alike, shared or not
-    shared = block.X.T @ weighted
+    shared = levels.totals(block.X, weighted) if isinstance(block.X, Mixed) else block.X.T @ weighted
     own = [(weighted * block.own[:, a]).sum(axis=0)[None] for a in range(block.own.shape[1])]
     return np.concatenate([shared, *own])
 
@@ -309,7 +313,7 @@ def score_moments(block: Block, coef: Array, covariance: Array, power: int) -> A
         full = left <= _FULL  # such a row fits itself exactly and adds nothing
         score = np.where(full, 0.0, score / np.sqrt(np.where(full, 1.0, left)) ** power)
     upper = _moments(block, score, score * score)[1]
-    return lanes.unpacked(upper, len(coef))
+    return _unpacked(_layout(block), upper, len(coef))
 
 
 _FULL = 1e-10
@@ -322,21 +326,27 @@ def _scores(block: Block, coef: Array) -> Array:
 def quadratic(block: Block, covariance: Array) -> Array:
     """x'Vx of each row and model, (n, m)."""
     X, own, r = block.X, block.own, block.X.shape[1]
-    first, second = lanes.pairs(r)
-    doubled = np.where(first == second, 1.0, 2.0)[:, None] * covariance[first, second]
-    out = (X[:, first] * X[:, second]) @ doubled
+    out = levels.quadratic(X, covariance) if isinstance(X, Mixed) else _squares(X, covariance)
     for a in range(0 if own is None else own.shape[1]):
         assert own is not None
-        out += 2.0 * own[:, a] * (X @ covariance[:r, r + a])
+        out += 2.0 * own[:, a] * levels.combined(X, covariance[:r, r + a])
         for b in range(own.shape[1]):
             out += own[:, a] * own[:, b] * covariance[r + a, r + b]
     return np.asarray(out)
+
+
+def _squares(X: Array, covariance: Array) -> Array:
+    first, second = lanes.pairs(X.shape[1])
+    doubled = np.where(first == second, 1.0, 2.0)[:, None] * covariance[first, second]
+    return np.asarray((X[:, first] * X[:, second]) @ doubled)
 
 
 @_quiet
 def group_scores(block: Block, coef: Array, count: int) -> Array:
     """Σ w s x over the rows of each of ``count`` groups and each model, (G, p, m)."""
     score = _scores(block, coef)
+    if isinstance(block.X, Mixed):
+        return levels.group_scores(block.X, block.own, score, np.asarray(block.groups), count)
     columns = [score * block.X[:, a, None] for a in range(block.X.shape[1])]
     if block.own is not None:
         columns += [score * block.own[:, a] for a in range(block.own.shape[1])]

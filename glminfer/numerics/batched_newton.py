@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.numerics import lanes
-from glminfer.numerics.batched import WIDTH, Sums, alike_sums, mean_sums, turned_sums, whole_sums
+from glminfer.numerics.batched import Sums, alike_sums, mean_sums, turned_sums, whole_sums
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.bordered import Layout
 
 Models = NDArray[np.intp]
 Kernel = Callable[..., Sums]
@@ -55,6 +56,8 @@ class Climbed:
         Where it is, and the next step there.
     upper : (p(p+1)/2, m)
         Upper triangles of the information there.
+    layout : Layout or None
+        As in `Sums`.
     loglik, bound : (m,)
         As in `Sums`.
     decrement, pivot : (m,)
@@ -67,6 +70,7 @@ class Climbed:
     coef: Array
     step: Array
     upper: Array
+    layout: Layout | None
     loglik: Array
     bound: Array
     decrement: Array
@@ -110,7 +114,7 @@ def climb(
         _finish(state, rough, tol)
     _walk(state, rows, target, tol, limit, whole_sums)
     decrement, sums = np.sqrt(np.maximum(state.slope, 0.0)), state.sums
-    ends = state.coef, state.step, sums.upper, sums.loglik, sums.bound, decrement, state.pivot
+    ends = state.coef, state.step, sums.upper, sums.layout, sums.loglik, sums.bound, decrement, state.pivot
     return Climbed(*ends, state.n_iter, state.done & np.isfinite(sums.loglik))
 
 
@@ -170,7 +174,7 @@ def _walk(state: _State, rows: Summable, target: Array, tol: float, limit: int, 
 
 def padded(models: Models) -> Models:
     """The models, the last one repeated up to a multiple of the width."""
-    return np.pad(models, (0, -len(models) % WIDTH), mode="edge")
+    return np.pad(models, (0, -len(models) % lanes.WIDTH), mode="edge")
 
 
 def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel) -> _State:
@@ -178,7 +182,7 @@ def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel) -> _Stat
     sums = rows.sum(kernel, start)
     with np.errstate(invalid="ignore"):  # infinite values end as NaN
         score = target - sums.mean
-    step, pivot = lanes.solved(sums.information, score)
+    step, pivot = sums.step(score)
     slope = (step * score).sum(axis=0)
     n_iter, slow = np.zeros((2, len(slope)), dtype=np.intp)
     done, left = np.zeros(len(slope), dtype=bool), ~np.isfinite(slope)
@@ -192,7 +196,7 @@ def _advance(state: _State, part: Summable, target: Array, within: Models, kerne
     trial = state.coef.take(within, axis=1) + state.size[within] * step
     sums = part.sum(kernel, trial)
     score = target.take(within, axis=1) - sums.mean
-    ahead, pivot = lanes.solved(sums.information, score)
+    ahead, pivot = sums.step(score)
     slope = (ahead * score).sum(axis=0)
     with np.errstate(invalid="ignore"):
         near = old < _ROUNDING**2
@@ -212,7 +216,7 @@ def _put(state: _State, within: Models, taken: NDArray[np.bool_], trial: Array, 
     if whole and taken.all():
         state.coef, state.step, state.sums = trial, ahead, sums
         return
-    pairs = [(getattr(state.sums, name), getattr(sums, name)) for name in Sums.__slots__]
+    pairs = [(getattr(state.sums, name), getattr(sums, name)) for name in ("mean", "upper", "loglik", "bound")]
     for old, new in [(state.coef, trial), (state.step, ahead), *pairs]:
         if whole:
             np.copyto(old, new, where=taken)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from glminfer.numerics.blocks import Array
 
+WIDTH = 16  # lanes come in multiples of this: what BLAS and sums round does then not depend on their number
+
 
 @lru_cache(maxsize=64)
 def pairs(p: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -30,8 +32,29 @@ def unpacked(upper: Array, p: int) -> Array:
     return out
 
 
-def solved(A: Array, b: Array) -> tuple[Array, Array]:
-    """A⁻¹ b of each lane and its smallest pivot relative to the diagonal; NaN and 0 if A is not positive definite."""
+def product(left: Array, right: Array) -> Array:
+    """A matrix product that does to a lane (column) of ``right`` the same wherever it stands, be it the only one.
+
+    BLAS does so in double precision; in single precision only within tiles of one width.
+    """
+    if right.shape[1] == 1:
+        return product(left, np.repeat(right, WIDTH, axis=1))[:, :1]
+    if right.dtype != np.float32:
+        return np.asarray(left @ right)
+    out: Array = np.empty((len(left), right.shape[1]), right.dtype)
+    np.matmul(left, _tiles(right), out=_tiles(out))
+    return out
+
+
+def _tiles(values: Array) -> Array:
+    return values.reshape(len(values), -1, WIDTH).transpose(1, 0, 2)
+
+
+def solved(A: Array, b: Array, sizes: Array | None = None) -> tuple[Array, Array]:
+    """A⁻¹ b of each lane and its smallest pivot relative to the diagonal; NaN and 0 if A is not positive definite.
+
+    With ``sizes`` (p, p, m) the pivot is relative to the diagonal of those.
+    """
     p = len(b)
     work = np.empty((p, p + 1, *b.shape[1:]), b.dtype)
     work[:, :p], work[:, p] = A, b
@@ -45,7 +68,7 @@ def solved(A: Array, b: Array) -> tuple[Array, Array]:
         x = work[:, p]
         for j in range(p - 1, 0, -1):
             x[:j] -= np.multiply(work[:j, j], x[j], out=change[0, :j])
-        least = (pivots / A[range(p), range(p)]).min(axis=0)
+        least = (pivots / (A if sizes is None else sizes)[range(p), range(p)]).min(axis=0)
         sound = (least > 0) & (pivots > 0).all(axis=0) & np.isfinite(x).all(axis=0)
     return np.where(sound, x, np.nan), np.where(sound, least, 0.0)
 

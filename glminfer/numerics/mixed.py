@@ -8,7 +8,7 @@ they need: products with vectors from either side, weighted Gram matrices (113) 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -120,6 +120,11 @@ class Mixed:
 
     def __len__(self) -> int:
         return len(self.dense)
+
+    def astype(self, dtype: Any) -> Mixed:
+        """The same numbers in another precision."""
+        parts = (replace(p, values=None if p.values is None else p.values.astype(dtype)) for p in self.parts)
+        return replace(self, dense=self.dense.astype(dtype), parts=tuple(parts))
 
     def __getitem__(self, where: slice | NDArray[np.intp]) -> Mixed:
         """The rows of a slice, or at some positions."""
