@@ -43,12 +43,13 @@ def fitted(name: str) -> gi.Fit:
     return fit_case(name)
 
 
-def fit_case(name: str, penalty: object = None) -> gi.Fit:
-    """The fit of a case, also with a penalty."""
+def fit_case(name: str, penalty: object = None, control: gi.Control | None = None) -> gi.Fit:
+    """The fit of a case, also with a penalty or with knobs."""
     found = case(name)
     options = {key: found["options"].get(key) for key in ("weights", "offset")}
     if found["response"]["kind"] == "proportion":  # R gives the trials as prior weights
         options = {"trials": options["weights"], "offset": options["offset"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", gi.SeparationWarning)
-        return gi.glm(formula_of(found), found["frame"], link=found["link"], penalty=penalty, **options)
+        options |= {"link": found["link"], "penalty": penalty, "control": control}
+        return gi.glm(formula_of(found), found["frame"], **options)

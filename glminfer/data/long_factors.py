@@ -1,7 +1,8 @@
 """Which factors are kept as codes instead of dummies, and the columns they then make (113).
 
 This is the one place that decides: a factor, or an interaction of factors, whose dummies are many beside data of some
-size. Its products with numeric columns go with it. Factors with other contrasts than dummies stay dense.
+size. Its products with numeric columns go with it, and so do those with other contrasts than dummies, which alone
+stay dense.
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ _LARGE = 1 << 22  # numbers of a dense matrix from which it matters
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A term that can be coded: its categorical and numeric factors, where its columns start, which dummies it has."""
+    """A term that can be coded: its factors of dummies, its other factors, and where its columns are.
+
+    The others are numeric, or have contrasts: then their columns are found by level, with all or without the reference.
+    """
 
     labels: tuple[str, ...]
-    numbers: tuple[str, ...]
+    numbers: tuple[tuple[str, bool], ...]
     places: NDArray[np.intp]
 
 
@@ -135,23 +139,23 @@ def _groups(formula: Formula, learned: Learned | Design) -> Groups:
     """Terms that can be coded, by their categorical factors."""
     found: Groups = {}
     for term, flags in zip(formula.terms, learned.full, strict=True):
-        part = _part(term, flags, learned.factors, learned.terms[term.name].start)
+        part = _part(term, flags, learned.factors, learned.terms[term.name])
         if part is not None:
             found.setdefault(part.labels, []).append((term.name, part))
     return found
 
 
-def _part(term: Term, flags: Sequence[bool], factors: Mapping[str, LearnedFactor], start: int) -> _Part | None:
-    """Where the columns of a term are, for each combination of levels; None if some contrast is no dummy.
+def _part(term: Term, flags: Sequence[bool], factors: Mapping[str, LearnedFactor], where: slice) -> _Part | None:
+    """Where the columns of a term are, for each combination of levels; None if it has no dummies.
 
     Columns run through the first factor of the term fastest.
     """
-    labels = tuple(sorted(text for text in term.factors if not factors[text].width))
-    numbers = tuple(text for text in term.factors if factors[text].width)
     full = dict(zip(term.factors, flags, strict=True))
-    if not labels or any(factors[text].coding(full[text]).matrix is not None for text in labels):
+    labels = tuple(sorted(text for text in term.factors if _has_dummies(factors[text], full[text])))
+    if not labels or where.stop == where.start:
         return None
-    axes = [*labels, *numbers]
+    numbers = tuple((text, full[text]) for text in term.factors if text not in labels)
+    axes = [*labels, *(text for text, _ in numbers)]
     index = {text: _column_of_each(factors[text], full[text]) for text in term.factors}
     at, there, stride = np.zeros((1,) * len(axes), dtype=np.intp), np.ones((1,) * len(axes), dtype=bool), 1
     for text in term.factors:
@@ -159,13 +163,17 @@ def _part(term: Term, flags: Sequence[bool], factors: Mapping[str, LearnedFactor
         at, there = at + stride * own, there & (own >= 0)
         stride *= int((index[text] >= 0).sum())
     cells = int(np.prod([len(factors[text].levels) for text in labels]))
-    return _Part(labels, numbers, np.where(there, start + at, -1).reshape(cells, -1))
+    return _Part(labels, numbers, np.where(there, where.start + at, -1).reshape(cells, -1))
+
+
+def _has_dummies(factor: LearnedFactor, full: bool) -> bool:
+    return not factor.width and factor.coding(full).matrix is None
 
 
 def _column_of_each(factor: LearnedFactor, full: bool) -> NDArray[np.intp]:
-    """Column of each level, -1 for the reference; of a numeric factor just its columns."""
-    if factor.width:
-        return np.arange(factor.width)
+    """Column of each level, -1 for the reference; of a factor without dummies just its columns."""
+    if not _has_dummies(factor, full):
+        return np.arange(len(factor.names(full)))
     reference = factor.coding(full).reference
     at = np.arange(len(factor.levels))
     return at if reference is None else np.where(at == reference, -1, at - (at > reference))
@@ -197,14 +205,16 @@ def _coded(
         codes = codes * np.int32(len(learned.factors[text].levels)) + values[text]
     places = np.hstack([part.places for part in parts])
     plain = places.shape[1] == 1 and not parts[0].numbers
-    numbers = None if plain else np.hstack([_numbers(part.numbers, values, n) for part in parts])
+    numbers = None if plain else np.hstack([_numbers(part.numbers, learned, values, n) for part in parts])
     return Coded(np.ascontiguousarray(codes, dtype=np.int32), numbers, places)
 
 
-def _numbers(texts: Sequence[str], values: Values, n: int) -> Floats:
-    """Products of one column from each numeric factor; the last factor runs fastest, as the places do."""
+def _numbers(factors: Sequence[tuple[str, bool]], learned: Learned | Design, values: Values, n: int) -> Floats:
+    """Products of one column from each of the other factors; the last factor runs fastest, as the places do."""
     result = np.ones((n, 1))
-    for text in texts:
-        own = np.atleast_2d(values[text].T).T
+    for text, full in factors:
+        factor = learned.factors[text]
+        found = values[text] if factor.width else factor.coding(full).table(len(factor.levels))[values[text]]
+        own = np.atleast_2d(found.T).T
         result = (result[:, :, None] * own[:, None, :]).reshape(n, -1)
     return result

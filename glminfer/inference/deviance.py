@@ -25,6 +25,7 @@ from glminfer.fit.nested import (
 )
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
+from glminfer.inference.averages import Recoded, recoded
 from glminfer.inference.deviance_wald import heading, ratio_tests, wald_rows
 from glminfer.inference.likelihood import (
     Comparison,
@@ -120,8 +121,9 @@ def anova(
 
 
 def _table(fit: FitRecord, kind: str, test: str, meat: Meat | None) -> tuple[pd.DataFrame, list[Comparison]]:
-    where = stage_of(fit)
-    pairs = PAIRS[kind](fit, where)
+    columns = recoded(fit) if kind == "III" else None
+    where = stage_of(fit if columns is None else columns.fit)
+    pairs = PAIRS[kind](fit, where) if columns is None else _averaged(columns, where)
     larger = everything(where)
     within = [larger if pair.large is None else pair.large for pair in pairs]
     smalls = nested_fits(where, [pair.small for pair in pairs], within=within)
@@ -192,6 +194,10 @@ def _sum_coded(fit: FitRecord, where: Stage) -> list[Pair]:
         Pair(t, spanning(where, part, np.full(part.shape[1], clear)), None)
         for t, part in zip(terms, without, strict=True)
     ]
+
+
+def _averaged(columns: Recoded, where: Stage) -> list[Pair]:
+    return [Pair(term, columns.hypothesis(where, term), None) for term in term_names.names(columns.fit)]
 
 
 PAIRS: dict[str, Callable[[FitRecord, Stage], list[Pair]]] = {"I": _sequential, "II": _marginal, "III": _sum_coded}

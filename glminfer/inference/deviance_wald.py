@@ -13,8 +13,10 @@ from glminfer.errors import InputError, counted
 from glminfer.fit.nested import stage_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import terms as term_names
+from glminfer.inference.averages import Recoded, recoded
 from glminfer.inference.covariance import Covariance, covariance_for_tests
 from glminfer.inference.distributions import f_tail
+from glminfer.inference.linear import refuse_many
 from glminfer.inference.quadratic import informs, quadratic
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
@@ -25,8 +27,16 @@ def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
     """One Wald test per term: term, df, statistic, p_value (and df_denom with clusters)."""
     if kind == "I":
         raise InputError("Wald tests have no sequential form; use type='II' or 'III', or test='LR' for type I.")
+    for term in term_names.names(fit):
+        count = len(_estimable(fit, term_names.columns_of(fit, [term])))
+        refuse_many(count, term, "test='LR' asks the same without it.")
+    columns = recoded(fit) if kind == "III" and not fit.aliased else None  # in other columns others may be aliased
+    fit = fit if columns is None else columns.fit
     chosen = covariance_for_tests(fit, cov, cluster)
-    tested = _marginal(fit, chosen) if kind == "II" else _sum_coded(fit)
+    if kind == "II":
+        tested = _marginal(fit, chosen)
+    else:
+        tested = _sum_coded(fit) if columns is None else _averaged(columns)
     covariance_line = f"Covariance: {chosen.kind} ({chosen.description})"
     rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])
     dof = float(chosen.dof)
@@ -155,6 +165,18 @@ def _sum_coded(fit: FitRecord) -> list[_Tested]:
         size = (np.abs(rows) / where.scale).sum(axis=1) * (np.abs(null) * where.scale[:, None]).max(initial=0.0)
         finite = not null.size or (np.abs(rows @ null).max(axis=1, initial=0.0) <= 1e-9 * size).all()
         found.append(_Tested(term, len(rows), rows @ inner if finite else None))
+    return found
+
+
+def _averaged(columns: Recoded) -> list[_Tested]:
+    """The same hypotheses where factors are coded (142)."""
+    fit = columns.fit
+    names = ["Intercept", *term_names.names(fit)] if fit.design.has_intercept else term_names.names(fit)
+    found = []
+    for term in names:
+        C = columns.functionals(term)
+        finite = fit.recession is None or not fit.recession.signs(C).any()
+        found.append(_Tested(term, len(C), np.asarray(C @ fit.T) if finite else None))
     return found
 
 

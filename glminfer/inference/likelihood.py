@@ -34,7 +34,7 @@ from glminfer.inference.table import Table, headed
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.objectives import Likelihood
-from glminfer.numerics.subspaces import Coordinates
+from glminfer.numerics.subspaces import Coordinates, Held
 
 _FEW = 10  # clusters
 _TITLES = {
@@ -225,8 +225,9 @@ def score_comparison(where: Stage, small: Nested, spaces: tuple[Array, Array], m
     smaller, larger = spaces
     if larger.shape[1] <= smaller.shape[1]:
         return Comparison(float("nan"), 0)
-    if isinstance(smaller, Coordinates) and isinstance(larger, Coordinates) and small.separated is None:
-        found = _of_coordinates(where, small, smaller, larger, meat)
+    if isinstance(smaller, Coordinates | Held) and isinstance(larger, Coordinates) and small.separated is None:
+        told = _of_coordinates if isinstance(smaller, Coordinates) else _of_functionals
+        found = told(where, small, smaller, larger, meat)
         if found is not None:
             return found
     where, terms, _, A = efficient(where, small, (np.asarray(smaller), np.asarray(larger)))
@@ -252,6 +253,20 @@ def _of_coordinates(
     assert beside is not None
     A = unit - beside
     return meat.judged(*linalg.quadratic_form(A.T @ score, meat.of(where, small, A)))
+
+
+def _of_functionals(
+    where: Stage, small: Nested, smaller: Held, larger: Coordinates, meat: Meat | None
+) -> Comparison | None:
+    """The same where functionals C of all coordinates are held: A = I⁻¹C' is orthogonal to what they leave free."""
+    terms = Likelihood(where.space.rows, where.family)(small.coef[None])
+    factored = linalg.factor(terms.information[0])
+    if factored is None or larger.shape[1] < larger.r:
+        return None
+    A = linalg.solve(factored, smaller.functionals.T)
+    variance = smaller.functionals @ A if meat is None else meat.of(where, small, A)
+    found = linalg.quadratic_form(A.T @ terms.score[0], (variance + variance.T) / 2)
+    return Comparison(*found) if meat is None else meat.judged(*found)
 
 
 def efficient(where: Stage, small: Nested, spaces: tuple[Array, Array]) -> tuple[Stage, Terms, Array, Array]:

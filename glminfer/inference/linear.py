@@ -103,16 +103,18 @@ def _of_term(fit: FitRecord, name: str) -> Hypotheses:
     """All coefficients of a term that have a finite estimate are zero; none if all are aliased."""
     where = fit.design.terms[name]
     kept, lost = usable(fit, range(where.start, where.stop), name)
-    if len(kept) > _MOST:
-        raise InputError(
-            f"A Wald test of the {len(kept):,} coefficients of {name} inverts a matrix of that size. "
-            f"fit.lr_test({name!r}) asks the same without it."
-        )
+    refuse_many(len(kept), name, f"fit.lr_test({name!r}) asks the same without it.")
     L = (np.array(kept, dtype=np.intp)[:, None] == np.arange(len(fit.columns))).astype(float)
     rows = tuple(f"{fit.columns[j]} = 0" for j in kept)
     without = f" (without {', '.join(lost)})" if lost else ""
     notes = tuple(f"{told} and is not tested" for told in lost.values())
     return Hypotheses(L, np.zeros(len(kept)), rows, f"{name} = 0{without}", notes)
+
+
+def refuse_many(count: int, name: str, way: str) -> None:
+    """Refuse a Wald test that takes longer than all else about a fit; ``way`` is the way out."""
+    if count > _MOST:
+        raise InputError(f"A Wald test of the {count:,} coefficients of {name} inverts a matrix of that size. {way}")
 
 
 # matrices ------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,10 @@ from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.selection import Selection
 
 _COPIES = 5  # of the matrix, at most, while the columns are made
-_OTHERS = "Type II tests need none, and test the same hypotheses where no term contains another."
+_OTHERS = (
+    "Wald tests need them where columns are aliased: test='LR' does not. Type II tests never do, and test the same "
+    "hypotheses where no term contains another."
+)
 
 
 def sum_coordinates(fit: FitRecord, where: Stage) -> Array:

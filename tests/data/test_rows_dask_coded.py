@@ -94,6 +94,12 @@ def test_clusters_inside_levels(formula: str, kind: str) -> None:
     identical(ask(found), ask(expected))
 
 
+@pytest.mark.parametrize("test", ["LR", "wald"])
+def test_type_iii_of_an_interaction(test: str) -> None:
+    found, expected = both("y ~ session * side + x", trials(N), (100, 333))
+    identical({test: found.anova(type="III", test=test)}, {test: expected.anova(type="III", test=test)})
+
+
 def numbers(fit: gi.Fit) -> pd.DataFrame:
     """Dask has another type for text."""
     return fit.augment().select_dtypes("number")

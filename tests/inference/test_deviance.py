@@ -8,10 +8,11 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from reference_cases import NAMES, case, fitted
+from reference_cases import NAMES, case, fit_case, fitted
 from scipy import stats
 
 import glminfer as gi
+from glminfer.data.rows_coded import CodedRows
 
 RTOL = 1e-8
 SEPARATED = [name for name in NAMES if any("separated" in flag for flag in case(name)["flags"])]
@@ -80,6 +81,22 @@ def test_statistics_are_those_of_r(name, table):
     np.testing.assert_allclose(found.statistic, statistic, rtol=RTOL)
     assert found.df.tolist() == expected.Df[found.index].tolist()
     np.testing.assert_allclose(found.p_value, stats.chi2.sf(statistic, found.df), rtol=RTOL * (1 + statistic.max()))
+
+
+FACTORS = [name for name in NAMES if any(f.levels and f.reduced for f in fitted(name).design.factors.values())]
+
+
+@pytest.mark.parametrize("table", ["III LR", "III Wald"])
+@pytest.mark.parametrize("name", FACTORS)
+def test_type_iii_of_coded_factors_is_that_of_r(name, table):
+    expected = theirs(name, table)
+    if expected is None or name in SEPARATED:
+        pytest.skip("R has no such table")
+    fit = fit_case(name, control=gi.Control(coded=True))
+    assert isinstance(fit.with_rows()[1].rows, CodedRows)
+    found = fit.anova(**TABLES[table][3]).set_index("term").loc[expected.index]
+    np.testing.assert_allclose(found.statistic, expected[TABLES[table][2]].where(expected.Df > 0), rtol=RTOL)
+    assert found.df.tolist() == expected.Df.tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
