@@ -111,7 +111,7 @@ def columns_of(fit: FitRecord, terms: list[str]) -> Array:
 def prepared(fit: FitRecord, asked: Request, terms: list[str], found: Sessions) -> tuple[Plan, Statistics, int, int]:
     """The plan, what computes its statistics, how many arrangements at once, and df."""
     if asked.scheme.name == "sign_flip":
-        part = rearranged.tested_part(fit, terms, found.rows)
+        part = rearranged.tested_part(fit, terms, np.arange(len(found.rows)))  # in the order of the codes
         return schemes.Weights(found.count), rearranged.flip_statistics(part, found), 256, part.X.shape[1]
     plan = plan_for(asked, found, columns_of(fit, terms))
     part = rearranged.tested_part(fit, terms, plan.targets)

@@ -63,6 +63,16 @@ def test_the_observed_statistic_is_that_of_the_score_test(frame, scheme, link, o
     assert found.df[0] == 2
 
 
+@pytest.mark.parametrize("scheme", ALL)
+def test_rows_of_a_session_need_not_stand_together(frame, fit, scheme):
+    """The rows of all sessions in another order, said by order= where it matters."""
+    orders = {"blocks", "circular_shift", "linear_shift", "swap"}
+    options = ALL[scheme] | ({"order": "t"} if scheme in orders else {})
+    mixed = gi.logit("y ~ x + z + g", frame.sample(frac=1, random_state=3))
+    mine, theirs = (f.permutation_test("x", scheme=scheme, n=5, **options) for f in (mixed, fit))
+    assert mine.statistic[0] == pytest.approx(theirs.statistic[0], rel=1e-9)
+
+
 @pytest.mark.parametrize("link", LINKS)
 @pytest.mark.parametrize("outcome", ["y", "cbind(k, m - k)"])
 def test_the_observed_likelihood_ratio_is_that_of_the_lr_test(frame, link, outcome):
