@@ -22,6 +22,7 @@ _MARGIN = 0.25  # of the predicted change of a score, for what the prediction ma
 _SMALL = 1e-4  # for a λ below this the tolerance shrinks with it
 _ROUNDING = 1e-13  # a violation that can be reached whatever the columns
 _CLOSE = 0.1  # λ that are closer, beside the step to be made, tell little of what lies ahead
+_LEAP = 3.0  # a change of a linear predictor up to which no row's curvature changes by more than e³
 _NOTHING = 1e-6  # of the largest λ: below this part of it, any λ is near zero
 _STEPS = 100  # Newton steps at one λ, if the caller sets no limit
 _SLOW = 0.5  # a step that shrinks the violation by less than this is looked at more closely
@@ -234,6 +235,8 @@ def _settle(walk: Walk, lambda_: float, tol: float) -> tuple[int, float]:
             now = _violation(trial, l1, l2)
         if now > _SLOW * worst:
             trial = _searched(walk, trial, l1, l2)
+            if trial is walk.point:  # with a curvature of its own: nothing would change from here on
+                break
             now = _violation(trial, l1, l2)
         walk.rate, walk.stale = now / worst, True
         walk.point, worst = trial, now
@@ -310,8 +313,18 @@ def _foresee(walk: Walk, lambda_: float) -> None:
     if new.size:
         _admit(walk, new)
     u = _extrapolated(walk.passed, lambda_, work.k)
-    before, walk.point = walk.point, work.evaluate(_along_tangent(walk, lambda_) if u is None else u)
-    _learn(walk, before, walk.point)
+    ahead = work.evaluate(_along_tangent(walk, lambda_) if u is None else u)
+    if _is_ahead(walk, ahead, lambda_):
+        before, walk.point = walk.point, ahead
+        _learn(walk, before, ahead)
+
+
+def _is_ahead(walk: Walk, ahead: Point, lambda_: float) -> bool:
+    """Whether a foreseen point is better than the one before: where rows are about to separate it may be far off."""
+    if np.abs(ahead.eta - walk.point.eta).max(initial=0.0) <= _LEAP:
+        return True
+    l1, l2 = _penalties(walk, lambda_)
+    return _objective(walk, ahead, l1, l2) <= _objective(walk, walk.point, l1, l2)
 
 
 def _expected_scores(walk: Walk, lambda_: float) -> Array:
