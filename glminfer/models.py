@@ -21,7 +21,8 @@ from glminfer.errors import (
 from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around, warn_about
 from glminfer.fit.records import FitRecord, Lost
-from glminfer.fit.single import SOLVERS, Method, fit_single, storage_of
+from glminfer.fit.single import fit_single
+from glminfer.fit.solving import SOLVERS, Method, storage_of
 from glminfer.inference import (
     covariance,
     deviance,

@@ -17,7 +17,8 @@ from reference_cases import case
 
 import glminfer as gi
 from glminfer.data.rows import MemoryRows
-from glminfer.fit.single import Method, fit_single
+from glminfer.fit.single import fit_single
+from glminfer.fit.solving import Method
 from glminfer.numerics.families import family
 from glminfer.numerics.newton import Control, maximise
 from glminfer.numerics.objectives import Likelihood

@@ -51,14 +51,17 @@ def subsample(rows: Rows) -> Rows | None:
     return rows.every(max(_FEWER, -(-rows.n * rows.width // _MOST)))
 
 
-def approach(rows: Rows, fam: Family, start: Array, few: Rows | None) -> Approach:
+def approach(rows: Rows, fam: Family, start: Array, few: Rows | None, unit: float = 1.0) -> Approach:
     """From a start (p,) to near the maximum: on a subsample, along its curvature (123), in single precision."""
     if few is not None:
         start = _after_subsample(rows, fam, start, few)
     if rows.n < _MANY_ROWS or rows.width < _WORTH or rows.coded is not None:  # codes have no product to spare
         return Approach(start[None])
-    found = maximise(Likelihood(rows, fam, rounded=True), start[None], Control(tol=_NEAR, max_iter=25))
+    objective, coarse = Likelihood(rows, fam, rounded=True), Control(tol=_NEAR, max_iter=25)
+    found = maximise(objective, start[None], coarse, unit=unit)
     near = Approach(found.coef, found.n_iter, found.trace)
+    if unit < 1.0:  # what follows is judged in standard errors
+        return near
     return _by_slopes(rows, fam, near, found.terms) if found.status[0] is Status.CONVERGED else near
 
 
@@ -124,6 +127,15 @@ def continued(near: Approach, found: Solution) -> Solution:
     else:
         last = last[1:]
     return replace(found, n_iter=found.n_iter + near.n_iter, trace=(*near.trace, *last))
+
+
+def resumed(before: Solution, found: Solution) -> Solution:
+    """Steps that begin where others ended, with those."""
+    if not before.trace:
+        return replace(found, n_iter=found.n_iter + before.n_iter)
+    seconds = before.trace[-1].seconds
+    last = (replace(step, seconds=seconds + step.seconds) for step in found.trace[1:])
+    return replace(found, n_iter=found.n_iter + before.n_iter, trace=(*before.trace, *last))
 
 
 def _after_subsample(rows: Rows, fam: Family, start: Array, few: Rows) -> Array:

@@ -74,6 +74,8 @@ class Beginning:
     weights : (n, 1)
     base : (r,) or None
         Estimate of the model without candidates, where there are any.
+    unit : float
+        What the weights are measured in (156).
     """
 
     inverse: Array
@@ -83,6 +85,7 @@ class Beginning:
     offset: Array
     weights: Array
     base: Array | None
+    unit: float
 
 
 def beginning(stock: Stock, control: Control) -> Beginning:
@@ -94,13 +97,13 @@ def beginning(stock: Stock, control: Control) -> Beginning:
     r = whole.X.shape[1]
     if inverse is None:  # so few rows that the columns are dependent: every model goes its own way
         zero = np.zeros(r)
-        return Beginning(np.zeros((r, r)), zero, zero, False, zero, whole.weights, None)
+        return Beginning(np.zeros((r, r)), zero, zero, False, zero, whole.weights, None, stock.unit)
     total = weighted.sum(axis=0)
     constant = inverse @ total
     used = whole.weights[:, 0] > 0
     exact = bool(np.abs(whole.X[used] @ constant - 1.0).max(initial=0.0) < 1e-9)
     offset = inverse @ (weighted.T @ whole.offset[:, 0])
-    begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None)
+    begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None, stock.unit)
     if stock.candidates is None or not stock.candidates.factors.shape[1]:
         return begun
     shared = Block(cast(Array, columns), np.repeat(whole.y, lanes.WIDTH, axis=1), whole.weights, whole.offset)
@@ -135,7 +138,7 @@ def _climbed(block: Block, begun: Beginning, control: Control) -> tuple[batched_
     target, tally = (np.broadcast_to(values, (len(values), m)) for values in (target, tally))
     start, stepped = starts(block, begun, target, tally)
     rough = rows_of(replace(block, y=np.zeros((block.n, 1))).rounded())  # the outcome is in the target
-    found = batched_newton.climb(rows, target, start, control.tol, control.limit(100), rough)
+    found = batched_newton.climb(rows, target, start, control.tol, control.limit(100), rough, begun.unit)
     return (replace(found, n_iter=found.n_iter + 1) if stepped else found), tally
 
 
@@ -161,7 +164,7 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
     block = stock.block(which)
     found, tally = _climbed(block, begun, control)
     with np.errstate(invalid="ignore"):
-        certain = found.bound * np.maximum(found.decrement, 1e-14) ** 2 < 0.5  # (16)
+        certain = found.bound * np.maximum(found.decrement, 1e-14 * np.sqrt(begun.unit)) ** 2 < 0.5  # (16)
     one_class = (tally[1] == 0) | (tally[1] == tally[0])
     regular = found.done & certain & (found.pivot > batched_newton.CLEAR) & np.isfinite(found.loglik) & ~one_class
     counts = count_terms(stock, block, len(which))

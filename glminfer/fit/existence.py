@@ -18,16 +18,20 @@ from glminfer.numerics.newton import Solution, newton_step
 Apart: TypeAlias = tuple[separation.Mask, separation.Recession]  # separated rows, and where they go
 
 
-def exists(rows: Rows, fam: Family, solution: Solution) -> bool:
-    """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16)."""
+def exists(rows: Rows, fam: Family, solution: Solution, unit: float = 1.0) -> bool:
+    """The certificate: no row is fitted so perfectly that a direction of recession could pass through it (16).
+
+    A decrement is known to a rounding that goes with the size of the weights, ``unit``.
+    """
     own = solution.terms.curvature is solution.terms.information
     expected = solution.decrement[0] if own else newton_step(_expected(solution))[1][0]
     if not np.isfinite(expected):
         return False
-    if _certain(_extent(rows, solution), fam, max(expected, 1e-14)):
+    expected = max(expected, 1e-14 * float(np.sqrt(unit)))
+    if _certain(_extent(rows, solution), fam, expected):
         return True
     bound = float(rows.sum(kernels.existence, solution.coef, fam)[0])
-    return bool(bound * max(expected, 1e-14) ** 2 < 0.5)  # the bound is sharp: leave room for rounding
+    return bool(bound * expected**2 < 0.5)  # the bound is sharp: leave room for rounding
 
 
 def _extent(rows: Rows, solution: Solution) -> kernels.Extent:

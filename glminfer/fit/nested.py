@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from glminfer.data.rows import MemoryRows, in_memory
 from glminfer.errors import InputError, Status
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import Method, climb, in_basis
+from glminfer.fit.single import climb, in_basis
+from glminfer.fit.solving import Method
 from glminfer.fit.starts import flat_start
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms

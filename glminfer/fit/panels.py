@@ -14,6 +14,7 @@ from glminfer.data.outcomes import Outcomes, span
 from glminfer.data.rows import MemoryRows
 from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.mixed import Mixed
+from glminfer.numerics.newton import unit_of
 from glminfer.numerics.penalties import Firth
 from glminfer.numerics.rank import Basis
 
@@ -100,6 +101,12 @@ class Stock:
             if many is not None:
                 return int(many.values.shape[1])
         return 1
+
+    @property
+    def unit(self) -> float:
+        """What the weights are measured in (156)."""
+        weights = self.rows.whole.weights
+        return unit_of(float(weights.sum()), int(np.count_nonzero(weights)))
 
     @property
     def coordinates(self) -> Array:

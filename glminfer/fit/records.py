@@ -20,7 +20,7 @@ from glminfer.fit.separation import Recession
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family
-from glminfer.numerics.newton import Control, Step
+from glminfer.numerics.newton import Control, Step, unit_of
 from glminfer.numerics.penalties import PENALTIES, AnyPenalty
 from glminfer.numerics.rank import Basis
 from glminfer.numerics.selection import Selection
@@ -285,3 +285,10 @@ def _light(call: Mapping[str, Any]) -> dict[str, Any]:
     plain = (str, int, float, bool, type(None), Control, *PENALTIES)
     light = {name: value if isinstance(value, plain) else Lost.ARGUMENT for name, value in call.items()}
     return {**light, "data": None, "env": None}
+
+
+def weight_unit(fit: FitRecord) -> float:
+    """What the weights of a fit are measured in (156)."""
+    rows, _ = fit.with_rows()
+    weight, _, silent, _ = rows.sum(kernels.totals)
+    return unit_of(float(weight), rows.n - int(silent))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,48 +11,22 @@ import numpy as np
 from glminfer.data.design import Design, Sample
 from glminfer.data.rows import Rows
 from glminfer.data.rows_coded import in_codes
-from glminfer.data.sample_rows import Storage
 from glminfer.errors import DataError, Status
 from glminfer.fit import existence, separation, separation_coded
-from glminfer.fit.approach import approach, continued, subsample
+from glminfer.fit.approach import subsample
 from glminfer.fit.dense import coded_or_in_full
 from glminfer.fit.narrative import alias_texts, notes_of, separation_text
 from glminfer.fit.null_model import Totals, null_loglik
 from glminfer.fit.records import FitRecord, Space
+from glminfer.fit.solving import Method, finished, left_of, scouting, solve
 from glminfer.fit.starts import cooled_start, flat_start
 from glminfer.numerics import kernels
 from glminfer.numerics.binomial import count_constant, saturated_loglik
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.families import Family, family
-from glminfer.numerics.first_order import first_order, standardising
-from glminfer.numerics.newton import Control, Solution, maximise
-from glminfer.numerics.objectives import Likelihood
-from glminfer.numerics.penalties import AnyPenalty
+from glminfer.numerics.newton import Solution, unit_of
 from glminfer.numerics.posing import Columns, Peak
 from glminfer.numerics.rank import Basis, learn_basis, subset_basis, working_columns
-
-SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
-_SAME_HEIGHT = 1e-12  # relative: sums of log-likelihoods that differ by no more differ by rounding
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How the likelihood is maximised."""
-
-    link: str = "logit"
-    solver: str = "newton"
-    control: Control = field(default_factory=Control)
-    penalty: AnyPenalty | None = None
-
-
-def storage_of(method: Method) -> Storage:
-    """How the rows of a fit are stored: long factors as codes for maximum likelihood by Newton, unless asked for.
-
-    Penalties and first-order methods need all numbers of a matrix at once or a column at a time: there codes gain
-    nothing.
-    """
-    control, newton = method.control, method.penalty is None and method.solver == "newton"
-    return Storage(control.compress, control.coded if newton or control.coded is not None else False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +74,7 @@ def _fitted(sample: Sample, method: Method, call: Mapping[str, Any], moves: Arra
     if method.penalty is None:
         refuse_saturated(sample, raw.n - int(totals.silent))
     chosen, constant = family(method.link), sample.design.constant
+    method = replace(method, unit=unit_of(totals.weight, raw.n - int(totals.silent)))
     posed = None if method.penalty is None else method.penalty.pose(raw, _columns(sample.design, method.link))
     few = subsample(raw) if posed is None else None
     sums = None if totals.silent else sample.sums
@@ -159,10 +134,11 @@ def climb(
     apart that no step was possible, the climb begins anew from where they were nearer.
     """
     summit = _climb(rows, fam, method, start, few, moves)
-    if summit.solution.status[0] is not Status.LIMIT or method.control.max_iter is not None:
+    left = left_of(method, summit.solution)
+    if summit.solution.status[0] is not Status.LIMIT or left is None:
         return summit
     cooled = cooled_start(rows, fam)
-    again = None if cooled is None else _climb(rows, fam, method, cooled, None, None)
+    again = None if cooled is None else _climb(rows, fam, left, cooled, None, None)
     return summit if again is None or again.solution.status[0] is Status.LIMIT else again
 
 
@@ -174,16 +150,16 @@ def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | No
     summit = _proved_limit(rows, fam, method, apart)
     if summit is not None:
         return summit
-    scout = solve(rows, fam, _scouting(method), start, few)
-    if existence.exists(rows, fam, scout):
+    scout = solve(rows, fam, scouting(method), start, few)
+    if existence.exists(rows, fam, scout, method.unit):
         return Summit(rows, _finished(rows, fam, method, scout, start))
     summit = _proved_limit(rows, fam, method, existence.along_step(rows, scout))
     if summit is not None:
         return summit
     flat = flat_start(rows, fam)
     if scout.status[0] is Status.LIMIT and (few is not None or not np.allclose(start, flat)):  # a bad start, perhaps
-        again = solve(rows, fam, _scouting(method), flat)
-        if existence.exists(rows, fam, again):
+        again = solve(rows, fam, scouting(method), flat)
+        if existence.exists(rows, fam, again, method.unit):
             return Summit(rows, _finished(rows, fam, method, again, flat))
     apart = existence.by_programme(rows, fam, scout)
     if apart is None:
@@ -193,7 +169,7 @@ def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | No
 
 def _finished(rows: Rows, fam: Family, method: Method, scout: Solution, start: Array) -> Solution:
     """The maximum, which exists, by the solver asked for."""
-    return _resumed(rows, fam, method, scout) if method.solver == "newton" else solve(rows, fam, method, start)
+    return finished(rows, fam, method, scout) if method.solver == "newton" else solve(rows, fam, method, start)
 
 
 def _limit(rows: Rows, fam: Family, method: Method, apart: existence.Apart) -> Summit:
@@ -210,13 +186,13 @@ def _proved_limit(rows: Rows, fam: Family, method: Method, apart: existence.Apar
     if apart is None:
         return None
     summit = _limit(rows, fam, method, apart)
-    proved = not summit.rows.width or existence.exists(summit.rows, fam, summit.solution)
+    proved = not summit.rows.width or existence.exists(summit.rows, fam, summit.solution, method.unit)
     return _settled(summit, fam, method) if proved else None
 
 
 def _settled(summit: Summit, fam: Family, method: Method) -> Summit:
     """The rows left have a maximum, however far out: let Newton reach it."""
-    return replace(summit, solution=_resumed(summit.rows, fam, method, summit.solution))
+    return replace(summit, solution=finished(summit.rows, fam, method, summit.solution))
 
 
 def _without_levels(rows: Rows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
@@ -233,11 +209,6 @@ def _without_levels(rows: Rows, fam: Family, method: Method, mask: separation.Ma
     return Summit(beyond.rows, beyond.solution, inner, cone, mask)
 
 
-def _scouting(method: Method) -> Method:
-    """Newton tells soon whether there is a maximum; a first-order method would walk for ever along a separation."""
-    return method if method.solver == "newton" else Method(method.link)
-
-
 def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals: Totals) -> Array:
     """The constant at the link of the overall mean, zero without one; with an offset, what makes eta flattest."""
     if totals.shifted:
@@ -249,55 +220,6 @@ def _start(rows: Rows, basis: Basis, fam: Family, constant: Array | None, totals
     if where.size == np.count_nonzero(constant):
         start[where] = constant[basis.kept[where]] * fam.quantile(np.array(totals.mean))
     return start
-
-
-def solve(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | None = None) -> Solution:
-    """Maximise the likelihood of one model by the method's solver; ``few`` is a subsample, where there is one."""
-    objective = Likelihood(rows, fam)
-    if method.solver != "newton":
-        products = rows.sum(kernels.column_products)
-        total = max(float(rows.sum(kernels.totals)[0]), 1.0)
-        first = standardising(products, _unit_constant(rows), rows.nobs), total
-        return first_order(method.solver, objective, start, method.control, first)
-    if not fam.concave:
-        return _best_of_starts(rows, fam, method, start)
-    if method.control.max_iter is not None:  # every step counts
-        return maximise(objective, start[None], method.control)
-    near = approach(rows, fam, start, few)
-    found = maximise(objective, near.coef, method.control)
-    if found.status[0] is Status.LIMIT and not found.n_iter[0]:  # a start so far out that no step is possible
-        found = maximise(objective, flat_start(rows, fam)[None], method.control)
-    return continued(near, found)
-
-
-def _unit_constant(rows: Rows) -> Array | None:
-    """The first column, as a combination of columns, when it is 1 in every row."""
-    if not rows.width or rows.sum(kernels.count_ones) < rows.n:
-        return None
-    return np.asarray(np.eye(rows.width)[0])
-
-
-def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> Solution:
-    """A likelihood that is not concave: climb from several starts, keep the highest."""
-    flat = flat_start(rows, fam)
-    smooth = solve(rows, family("logit"), method, flat).coef[0]
-    starts = [start, np.zeros(len(start)), flat, flat + (smooth - flat) * np.pi / 4, smooth]
-    found = [maximise(Likelihood(rows, fam), at[None], method.control) for at in starts]
-    done = [s for s in found if s.status[0] is Status.CONVERGED] or found
-    top = max(float(s.terms.loglik[0]) for s in done)
-    # of those that end on the same summit the first: rounding must not choose
-    return next(s for s in done if float(s.terms.loglik[0]) >= top - _SAME_HEIGHT * abs(top))
-
-
-def _resumed(rows: Rows, fam: Family, method: Method, solution: Solution) -> Solution:
-    """No separation after all: let Newton finish the steps it was stopped at."""
-    if solution.status[0] is Status.CONVERGED or method.solver != "newton" or method.control.max_iter is not None:
-        return solution
-    objective = Likelihood(rows, fam)
-    found = maximise(objective, solution.coef, method.control, patient=True)
-    if found.status[0] is Status.CONVERGED:
-        return found
-    return maximise(objective, flat_start(rows, fam)[None], method.control, patient=True)
 
 
 def _record(

@@ -18,7 +18,8 @@ from glminfer.data.sample_rows import Storage, with_columns_at
 from glminfer.errors import DataError, counted
 from glminfer.fit.panels import FitsRecord, Panel, Stock
 from glminfer.fit.records import FitRecord
-from glminfer.fit.single import Method, fit_single, storage_of
+from glminfer.fit.single import fit_single
+from glminfer.fit.solving import Method, storage_of
 from glminfer.numerics.blocks import Array
 from glminfer.numerics.newton import Control
 from glminfer.numerics.penalties import Firth

@@ -13,7 +13,8 @@ from glminfer.errors import InputError, counted
 from glminfer.fit.dense import coded_or_in_full
 from glminfer.fit.nested import Stage, stage
 from glminfer.fit.records import FitRecord, Space
-from glminfer.fit.single import Method, in_basis, storage_of
+from glminfer.fit.single import in_basis
+from glminfer.fit.solving import Method, storage_of
 from glminfer.numerics.rank import learn_basis
 
 _ARGUMENTS = ("weights", "trials", "offset", "subset", "event")

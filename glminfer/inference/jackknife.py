@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from glminfer.errors import DataError, Status
 from glminfer.fit import separation
-from glminfer.fit.records import FitRecord
+from glminfer.fit.records import FitRecord, weight_unit
 from glminfer.inference.clusters import Grouping
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
@@ -36,7 +36,7 @@ def _refits(fit: FitRecord, way: Grouping, out: NDArray[np.intp]) -> Array:
     rows, _ = fit.with_rows()
     objective = LeftOut(rows.grouped(way.codes), fit.family, out)
     start = np.repeat(fit.working[None], len(out), axis=0)
-    solution = maximise(objective, start, Control())
+    solution = maximise(objective, start, Control(), unit=weight_unit(fit))
     step, distance = newton_step(solution.terms)
     done = np.array([status is Status.CONVERGED for status in solution.status])
     with np.errstate(over="ignore", invalid="ignore"):
@@ -58,7 +58,7 @@ def _looked_into(fit: FitRecord, way: Grouping, code: int, coef: Array) -> Array
         return None
     rows, _ = fit.with_rows()
     objective = LeftOut(rows.grouped(way.codes), fit.family, np.array([code]))
-    solution = maximise(objective, coef[None], Control(), patient=True)
+    solution = maximise(objective, coef[None], Control(), patient=True, unit=weight_unit(fit))
     return solution.coef[0] if solution.status[0] is Status.CONVERGED else None
 
 

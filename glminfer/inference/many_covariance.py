@@ -64,7 +64,7 @@ def standard_errors(panel: Panel, spread: Spread, control: Control | None) -> Ar
     if spread.robust:
         of_model = _variances(panel, panel.found.covariance)
         relative = np.divide(variance, of_model, out=np.full_like(variance, np.nan), where=known & (of_model > 0))
-        known &= ~(relative <= negligible(relative, (control or Control()).tol)[:, None])
+        known &= ~(relative <= negligible(relative, (control or Control()).tol, panel.stock.unit)[:, None])
     return np.where(known, np.sqrt(variance), np.nan)
 
 

@@ -15,7 +15,8 @@ from glminfer.data.sessions import Sessions
 from glminfer.errors import InputError, Status
 from glminfer.fit.nested import Nested, Stage, in_full, nested_fits, span, stage_of
 from glminfer.fit.records import FitRecord
-from glminfer.fit.single import Method, climb
+from glminfer.fit.single import climb
+from glminfer.fit.solving import Method
 from glminfer.fit.starts import flat_start
 from glminfer.inference import schemes
 from glminfer.inference import terms as term_names

@@ -14,7 +14,7 @@ from typing import cast
 import numpy as np
 
 from glminfer.errors import DataError, counted
-from glminfer.fit.records import FitRecord
+from glminfer.fit.records import FitRecord, weight_unit
 from glminfer.inference.matrix import Covariance
 from glminfer.numerics import linalg
 from glminfer.numerics.blind import blind_part, seen_part
@@ -29,13 +29,14 @@ _WIDE = 1e-4  # a tolerance beyond which nothing is taken for zero: real varianc
 _NAMED = 6  # coefficients spelled out in a message
 
 
-def negligible(relative: Array, tol: float) -> Array:
+def negligible(relative: Array, tol: float, unit: float) -> Array:
     """Robust variances (..., p) over the model's that are zero but for rounding: the floor of each model, (...).
 
-    Scores sum to zero as far as the iteration went, to ``tol`` standard errors or (with a wide tolerance) nearer.
+    Scores sum to zero as far as the iteration went, to ``tol`` standard errors or (with a wide tolerance) nearer, with
+    weights measured in ``unit`` (156).
     """
     largest = np.max(relative, axis=-1, initial=0.0, where=np.isfinite(relative))
-    return np.asarray(np.maximum(ROUNDING * largest, (10 * min(tol, _WIDE)) ** 2))
+    return np.asarray(np.maximum(ROUNDING * largest, (10 * min(tol, _WIDE)) ** 2 * unit))
 
 
 def without_rounding(fit: FitRecord, chosen: Covariance) -> Covariance:
@@ -45,7 +46,7 @@ def without_rounding(fit: FitRecord, chosen: Covariance) -> Covariance:
     relative = (variances(chosen.matrix) / np.where(fit.finite, variances(fit.working_covariance), 1.0))[finite]
     if not np.isfinite(relative).all() or not finite.size:
         return chosen
-    floor = max(float(negligible(relative, fit.control.tol)), chosen.floor)
+    floor = max(float(negligible(relative, fit.control.tol, weight_unit(fit))), chosen.floor)
     lost = [fit.columns[j] for j in finite[relative <= floor]]
     if len(lost) == len(finite):
         _refuse(fit, chosen, lost)
@@ -88,7 +89,7 @@ def unseen_across_levels(fit: FitRecord, scores: Array, along: Array) -> tuple[s
 
 def _nothing(fit: FitRecord, largest: float) -> float:
     """Squared scores, in units of the model's variance, that are zero but for rounding."""
-    return max(ROUNDING * largest, (10 * min(fit.control.tol, _WIDE)) ** 2)
+    return max(ROUNDING * largest, (10 * min(fit.control.tol, _WIDE)) ** 2 * weight_unit(fit))
 
 
 def _deciding(fit: FitRecord, missing: Array, known: Array) -> tuple[str, ...]:

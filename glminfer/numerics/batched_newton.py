@@ -93,35 +93,43 @@ class _State:
     slow: NDArray[np.intp]
     done: NDArray[np.bool_]
     left: NDArray[np.bool_]
+    unit: float
 
 
 def climb(
-    rows: Summable, target: Array, start: Array, tol: float, limit: int, rough: Summable | None = None
+    rows: Summable,
+    target: Array,
+    start: Array,
+    tol: float,
+    limit: int,
+    rough: Summable | None = None,
+    unit: float = 1.0,
 ) -> Climbed:
     """Maximise every model from ``start`` (p, m), where ``target`` is t = Xᵀ(w y) (p, m).
 
     With the same rows in single precision, ``rough``, the way is made there; models that get nowhere on it start anew.
-    Then ``start`` may also be (p, 1), the same for all models and zero for columns of their own.
+    Then ``start`` may also be (p, 1), the same for all models and zero for columns of their own. Decrements are judged
+    with weights divided by ``unit`` (156).
     """
     if rough is None:
-        state = _begun(rows, target, start, whole_sums)
+        state = _begun(rows, target, start, whole_sums, unit)
     else:
         with np.errstate(over="ignore"):  # models it is too small for start anew
-            start, n_iter = _near(rough, target.astype(np.float32), start, limit)
-        state = _begun(rows, target, start, whole_sums)
+            start, n_iter = _near(rough, target.astype(np.float32), start, limit, unit)
+        state = _begun(rows, target, start, whole_sums, unit)
         state.n_iter[:] = n_iter
         _judge(state, tol, limit)
         _finish(state, rough, tol)
     _walk(state, rows, target, tol, limit, whole_sums)
-    decrement, sums = np.sqrt(np.maximum(state.slope, 0.0)), state.sums
+    decrement, sums = np.sqrt(np.maximum(state.slope * unit, 0.0)), state.sums
     ends = state.coef, state.step, sums.upper, sums.layout, sums.loglik, sums.bound, decrement, state.pivot
     return Climbed(*ends, state.n_iter, state.done & np.isfinite(sums.loglik))
 
 
-def _near(rough: Summable, target: Array, start: Array, limit: int) -> tuple[Array, NDArray[np.intp]]:
+def _near(rough: Summable, target: Array, start: Array, limit: int, unit: float) -> tuple[Array, NDArray[np.intp]]:
     """Where single precision leads, and in how many steps; the start of models that get nowhere."""
     kernel = mean_sums if start.shape == target.shape else alike_sums
-    found = _begun(rough, target, start.astype(np.float32), kernel)
+    found = _begun(rough, target, start.astype(np.float32), kernel, unit)
     _walk(found, rough, target, _ROUGH, limit, mean_sums)
     ends = found.coef.astype(np.float64) + found.step
     return np.where(found.done, ends, start), np.where(found.done, found.n_iter + 1, 0)
@@ -142,7 +150,7 @@ def _finish(state: _State, rough: Summable, tol: float) -> None:
     take = within[taken]
     state.coef[:, take] += state.step[:, take]
     state.sums.upper[:, take] += turned.upper[:, taken]
-    state.sums.loglik[take] += state.slope[take] / 2
+    state.sums.loglik[take] += state.slope[take] / 2 * state.unit
     state.slope[take] = ahead[taken] ** 2
     state.n_iter[take] += 1
     state.done[take] = True
@@ -177,17 +185,17 @@ def padded(models: Models) -> Models:
     return np.pad(models, (0, -len(models) % lanes.WIDTH), mode="edge")
 
 
-def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel) -> _State:
+def _begun(rows: Summable, target: Array, start: Array, kernel: Kernel, unit: float) -> _State:
     """What is known at the start."""
     sums = rows.sum(kernel, start)
     with np.errstate(invalid="ignore"):  # infinite values end as NaN
         score = target - sums.mean
     step, pivot = sums.step(score)
-    slope = (step * score).sum(axis=0)
+    slope = (step * score).sum(axis=0) / unit
     n_iter, slow = np.zeros((2, len(slope)), dtype=np.intp)
     done, left = np.zeros(len(slope), dtype=bool), ~np.isfinite(slope)
     coef, size = np.broadcast_to(start, step.shape).copy(), np.ones_like(slope)
-    return _State(coef, step, sums, slope, pivot, size, n_iter, slow, done, left)
+    return _State(coef, step, sums, slope, pivot, size, n_iter, slow, done, left, unit)
 
 
 def _advance(state: _State, part: Summable, target: Array, within: Models, kernel: Kernel) -> None:
@@ -197,10 +205,10 @@ def _advance(state: _State, part: Summable, target: Array, within: Models, kerne
     sums = part.sum(kernel, trial)
     score = target.take(within, axis=1) - sums.mean
     ahead, pivot = sums.step(score)
-    slope = (ahead * score).sum(axis=0)
+    slope = (ahead * score).sum(axis=0) / state.unit
     with np.errstate(invalid="ignore"):
         near = old < _ROUNDING**2
-        good = np.isfinite(slope) & (near | ((step * score).sum(axis=0) >= -_TURNED * old))  # (85)
+        good = np.isfinite(slope) & (near | ((step * score).sum(axis=0) >= -_TURNED * old * state.unit))  # (85)
     moving = ~(state.done | state.left)[within]
     taken, bad = good & moving, within[~good & moving]
     take = within[taken]

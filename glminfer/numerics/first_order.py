@@ -30,6 +30,7 @@ class _Scaled:
     objective: Likelihood
     A: Array
     total: float
+    unit: float
     clock: float
     trace: list[Step] = field(default_factory=list)
 
@@ -45,7 +46,7 @@ class _Scaled:
         self.trace.append(Step(loglik, largest, size, time.perf_counter() - self.clock))
 
     def decrement(self, theta: Array) -> float:
-        return float(newton_step(self.objective((self.A @ theta)[None]))[1][0])
+        return float(newton_step(self.objective((self.A @ theta)[None]))[1][0] / np.sqrt(self.unit))
 
 
 def standardising(products: Array, constant: Array | None, n: int) -> Array:
@@ -58,18 +59,26 @@ def standardising(products: Array, constant: Array | None, n: int) -> Array:
 
 
 def first_order(
-    method: str, objective: Likelihood, start: Array, control: Control, scaling: tuple[Array, float]
+    method: str,
+    objective: Likelihood,
+    start: Array,
+    control: Control,
+    scaling: tuple[Array, float],
+    unit: float = 1.0,
 ) -> Solution:
-    """Maximise one model from ``start`` (p,) by "gradient", "bfgs" or "lbfgs"; ``scaling`` is (A, Σw)."""
+    """Maximise one model from ``start`` (p,) by "gradient", "bfgs" or "lbfgs"; ``scaling`` is (A, Σw).
+
+    Decrements are judged with weights divided by ``unit`` (156).
+    """
     A, total = scaling
-    problem = _Scaled(objective, A, total, time.perf_counter())
+    problem = _Scaled(objective, A, total, unit, time.perf_counter())
     theta: Array = np.linalg.solve(A, start).astype(float)
     problem.record(theta, 0.0)
     theta = METHODS[method](problem, theta, control)
     coef = (A @ theta)[None]
     terms = objective(coef)
     decrement = newton_step(terms)[1]
-    close = decrement[0] <= _enough(float(terms.loglik[0]), control)
+    close = decrement[0] / np.sqrt(unit) <= _enough(float(terms.loglik[0]) / unit, control)
     status = Status.CONVERGED if close else Status.LIMIT
     n_iter = np.array([len(problem.trace) - 1])
     return Solution(coef, terms, (status,), n_iter, decrement, tuple(problem.trace))
@@ -94,7 +103,7 @@ def _descend(problem: _Scaled, theta: Array, control: Control) -> Array:
         problem.record_known(-value * problem.total, largest, used)
         if k % _LOOK_EVERY == 0:
             before, left = left, problem.decrement(theta)
-            blind = left <= _enough(value * problem.total, control) / 2 and left > before / 2
+            blind = left <= _enough(value * problem.total / problem.unit, control) / 2 and left > before / 2
             if blind or left <= max(_CLOSE, control.tol) / 2:
                 break
     return theta

@@ -34,6 +34,7 @@ _CLOSE = 1e-3  # a decrement from which on half of it is a step ahead, whatever 
 _ROUNDING = 1e-6  # a decrement below this that no longer shrinks is at rounding level
 _RETREATS = 6  # halvings of a step that leads to where no curvature is left, before it is accepted
 _NO_PROGRESS = 0.5  # a rate of Newton's decrement that at rounding level is one of standing still
+_LIGHT = 1e-2  # a mean weight below which standard errors say little of how near the maximum an estimate is
 _DRIFT = 5  # so many steps in a row at a linear rate: the estimate is running away
 
 
@@ -159,7 +160,14 @@ class _State:
     status: list[Status | None]
     spaces: Spaces
     no_progress: float
+    unit: float
     trace: list[Step] = field(default_factory=list)
+
+
+def unit_of(weight: float, rows: int) -> float:
+    """What squared decrements are divided by: the mean weight where weights are small, else 1 (156)."""
+    mean = weight / max(rows, 1)
+    return mean if 0 < mean < _LIGHT else 1.0
 
 
 def newton_step(terms: Terms, spaces: Spaces = None) -> tuple[Array, Array]:
@@ -220,6 +228,7 @@ def maximise(
     patient: bool = False,
     spaces: Spaces = None,
     no_progress: float = _NO_PROGRESS,
+    unit: float = 1.0,
 ) -> Solution:
     """Maximise the objective of every model from ``start`` (m, p).
 
@@ -230,11 +239,13 @@ def maximise(
     to the maximum, a decrement that falls by less than the factor ``no_progress`` is taken for rounding; the factor
     must be near 1 for an objective whose curvature is not its own: its steps gain digits at a steady rate only.
 
+    Decrements are judged with weights divided by ``unit`` (156), so that small weights need as many steps as others.
+
     Sources: Nelder & Wedderburn (1972) for IRLS; Boyd & Vandenberghe (2004), section 9.5, for the decrement.
     """
     clock = time.perf_counter()
     terms = objective(start)
-    state = _begin(start, terms, spaces, no_progress)
+    state = _begin(start, terms, spaces, no_progress, unit)
     _record(state, clock)
     limit = control.limit(100)
     watchful = objective.concave and not patient
@@ -247,22 +258,29 @@ def maximise(
         _record(state, clock)
         _judge(state, control.tol, limit, watchful)
     status = tuple(s for s in state.status if s is not None)
-    return Solution(state.coef, state.terms, status, state.n_iter, state.decrement, tuple(state.trace))
+    decrement = state.decrement * np.sqrt(unit)
+    return Solution(state.coef, state.terms, status, state.n_iter, decrement, tuple(state.trace))
 
 
-def _begin(start: Array, terms: Terms, spaces: Spaces, no_progress: float) -> _State:
+def _begin(start: Array, terms: Terms, spaces: Spaces, no_progress: float, unit: float) -> _State:
     m = len(start)
-    step, decrement = newton_step(terms, spaces)
+    step, decrement = _measured(newton_step(terms, spaces), unit)
     halvings, n_iter, drift = np.zeros((3, m), dtype=np.intp)
     status: list[Status | None] = [None] * m
     moving = (start.copy(), terms, step, decrement, np.ones(m), np.zeros(m), halvings, n_iter, drift, status)
-    return _State(*moving, spaces, no_progress)
+    return _State(*moving, spaces, no_progress, unit)
+
+
+def _measured(ahead: tuple[Array, Array], unit: float) -> tuple[Array, Array]:
+    """A step and its decrement, as it is with weights divided by ``unit`` (156)."""
+    return ahead[0], ahead[1] / np.sqrt(unit)
 
 
 def _advance(state: _State, active: NDArray[np.intp], trial: Array, terms: Terms, max_halvings: int) -> None:
     """Accept the trials that raise the log-likelihood, halve the steps of the others (9)."""
     here = _ALL if active.size == len(state.coef) else active
-    ahead = newton_step(terms, None if state.spaces is None else [state.spaces[k] for k in active])
+    spaces = None if state.spaces is None else [state.spaces[k] for k in active]
+    ahead = _measured(newton_step(terms, spaces), state.unit)
     good = _rises(state, here, terms) & (~np.isnan(ahead[1]) | (state.halvings[here] >= _RETREATS))
     good |= (state.decrement[here] < _CLOSE) & (ahead[1] < state.decrement[here] / 2)
     if good.all():
@@ -283,7 +301,7 @@ def _rises(state: _State, here: Chosen, terms: Terms) -> NDArray[np.bool_]:
     # so near the maximum the gain is below the rounding of the sum, and the full step is right whatever its sign
     slack = np.where(decrement < _NEAR, 1e-12, 8 * _EPS) * np.abs(old)
     with np.errstate(invalid="ignore"):
-        enough = terms.loglik - old + slack >= _ARMIJO * state.size[here] * decrement**2
+        enough = terms.loglik - old + slack >= _ARMIJO * state.size[here] * decrement**2 * state.unit
     # nearer still there is nothing to judge by
     return np.asarray(((decrement < _ROUNDING) | enough) & np.isfinite(terms.score).all(axis=1))
 

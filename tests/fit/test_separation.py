@@ -15,7 +15,7 @@ from random_rows import LINKS, few, some
 import glminfer as gi
 from glminfer.data.rows import memory_rows
 from glminfer.fit import separation, single
-from glminfer.fit.single import Method
+from glminfer.fit.solving import Method
 from glminfer.numerics.families import family
 
 # the oracle: Fourier-Motzkin elimination in fractions -----------------------------------------------------------------

@@ -156,7 +156,8 @@ def test_an_offset_of_many_times_a_covariate(data, link):
 def test_a_bad_start_only_costs_time(coded, size, monkeypatch):
     """From far out, with all rows saturated, the climb begins anew: no programme is asked, and the maximum is found."""
     from glminfer.fit import existence
-    from glminfer.fit.single import Method, climb
+    from glminfer.fit.single import climb
+    from glminfer.fit.solving import Method
 
     rng = np.random.default_rng(3)
     g = rng.integers(0, 60, 6000)
