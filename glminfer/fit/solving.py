@@ -20,6 +20,7 @@ from glminfer.numerics.objectives import Likelihood
 from glminfer.numerics.penalties import AnyPenalty
 
 SOLVERS = ("newton", "bfgs", "lbfgs", "gradient")
+_STEEPER = 10.0  # times the slopes of the logit: where few heavy rows decide, the highest summit may be steep
 _SAME_HEIGHT = 1e-12  # relative: sums of log-likelihoods that differ by no more differ by rounding
 
 
@@ -79,7 +80,8 @@ def _best_of_starts(rows: Rows, fam: Family, method: Method, start: Array) -> So
     """A likelihood that is not concave: climb from several starts, keep the highest."""
     flat = flat_start(rows, fam)
     smooth = solve(rows, family("logit"), method, flat).coef[0]
-    starts = [start, np.zeros(len(start)), flat, flat + (smooth - flat) * np.pi / 4, smooth]
+    slopes = smooth - flat
+    starts = [start, np.zeros(len(start)), flat, flat + slopes * np.pi / 4, smooth, flat + slopes * _STEEPER]
     found = [maximise(Likelihood(rows, fam), at[None], method.control, unit=method.unit) for at in starts]
     done = [s for s in found if s.status[0] is Status.CONVERGED] or found
     top = max(float(s.terms.loglik[0]) for s in done)
