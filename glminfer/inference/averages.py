@@ -17,7 +17,8 @@ from glminfer.data.recoding import keeps_dummies, positions, recoded_sample, sum
 from glminfer.errors import Status
 from glminfer.fit.nested import Stage, complement, span
 from glminfer.fit.records import FitRecord
-from glminfer.fit.single import Method, fit_single
+from glminfer.fit.single import fit_single
+from glminfer.fit.solving import Method
 from glminfer.inference import terms as term_names
 from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
