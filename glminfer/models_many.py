@@ -128,8 +128,8 @@ def logit_each(
     covariates : frame, array, list of str or dict, optional
         One column per model. A pandas frame goes by its index, anything else by position; a list names columns of the
         data. A dict of several columns each, ``{"VISp": ["n1", "n2"], ...}``, adds each group of candidates jointly.
-        Bools count as 0 and 1. A candidate's missing rows are left out of its model only. Without covariates the
-        formula is fitted as it is in each group of ``by``.
+        Bools count as 0 and 1; dates and objects are refused, in their row of the tables. A candidate's missing rows
+        are left out of its model only. Without covariates the formula is fitted as it is in each group of ``by``.
     names : list of str, optional
         Names of the columns of an array.
     by : str, Series or array, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,12 @@ def fit_each(
     else:
         given = many_columns(_kept(covariates), data, "covariates", names)
         text = _expanded(text, data, given.names)
-        matrix = _matrix(given) if _is_bare(text) else None
-        if matrix is None:
+        found = _numbers(given) if _is_bare(text) else None
+        if found is None:
             at = {name: k for k, name in enumerate(given.names)}
             shelves = _each_learned(given.names, lambda name: _one_by_one(text, data, given, at[name], options))
         else:
-            shelves = [_candidate_shelf(text, data, given, matrix, options)]
+            shelves = _candidate_shelves(text, data, given, found, options)
     return record("covariate", text, shelves, _with_scope(call, shelves[0].sample))
 
 
@@ -112,15 +113,57 @@ def _is_bare(text: str) -> bool:
     return bool(factors) and all(factor == PLACE for factor in factors)
 
 
-def _matrix(given: ManyColumns) -> NDArray[Any] | None:
-    """All candidates as numbers over the rows of the data, NaN where missing; None when some are labels."""
+def _numbers(given: ManyColumns) -> tuple[NDArray[Any], dict[int, DataError]] | None:
+    """Candidates as numbers over the rows of the data, NaN where missing, and why some are none; None for labels."""
     block = given.block()
     if block is not None:
-        return block.astype(np.int8) if block.dtype.kind == "b" else block
-    columns = [given.column(k) for k in range(len(given.names))]
-    if any(isinstance(column, Factor) for column in columns):
+        return block.astype(np.int8) if block.dtype.kind == "b" else block, {}
+    columns = {k: _read(given, k) for k in range(len(given.names))}
+    if any(isinstance(column, Factor) for column in columns.values()):
         return None
-    return np.column_stack([numbers(c, name, name) for c, name in zip(columns, given.names, strict=True)])
+    errors = {k: column for k, column in columns.items() if isinstance(column, DataError)}
+    known = [(column, given.names[k]) for k, column in columns.items() if k not in errors]
+    if not known:
+        raise errors[0]
+    return np.column_stack([numbers(column, name, name) for column, name in known]), errors
+
+
+def _read(given: ManyColumns, k: int) -> Any:
+    try:
+        return given.column(k)
+    except DataError as error:
+        return error
+
+
+def _candidate_shelves(
+    text: str, data: Any, given: ManyColumns, found: tuple[NDArray[Any], dict[int, DataError]], options: dict[str, Any]
+) -> list[Shelf]:
+    """All candidates beside one design; those that cannot be read are refused, in their places."""
+    matrix, errors = found
+    good = [k for k in range(len(given.names)) if k not in errors]
+    whole = _candidate_shelf(text, data, _some(given, good), matrix, options)
+    shelves = []
+    for readable, run in groupby(range(len(given.names)), key=lambda k: k not in errors):
+        if readable:
+            some = list(run)
+            part = _of_candidates(whole, [good.index(k) for k in some])
+            shelves.append(replace(part, recipe=OwnCovariate(text, _some(given, some))))
+        else:
+            alone = _of_candidates(whole, [0])
+            shelves += [replace(alone, names=(given.names[k],), recipe=Refused(str(errors[k]))) for k in run]
+    return shelves
+
+
+def _some(given: ManyColumns, which: Sequence[int]) -> ManyColumns:
+    return given if len(which) == len(given.names) else replace(given, names=tuple(given.names[k] for k in which))
+
+
+def _of_candidates(whole: Shelf, which: Sequence[int]) -> Shelf:
+    """The shelf of some of the candidates."""
+    if whole.candidates is None or len(which) == len(whole.names):
+        return whole
+    candidates = replace(whole.candidates, values=whole.candidates.values[:, list(which)])
+    return replace(whole, names=tuple(whole.names[k] for k in which), candidates=candidates)
 
 
 def _candidate_shelf(

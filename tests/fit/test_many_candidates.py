@@ -350,3 +350,53 @@ def test_knobs_that_only_single_fits_have_are_refused(data, candidates, knob):
         assert gi.logit_many("a", data, outcomes=["y"], control=off)["y"].converged
     with pytest.raises(gi.InputError, match=r"control=3 is not a gi\.Control"):
         gi.logit_many("a", data, outcomes=["y"], control=3)
+
+
+@pytest.mark.parametrize("kind", ["dict", "frame", "names"])
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (pd.date_range("2026-01-01", periods=N).to_numpy(), "bad holds dates or times"),
+        (pd.timedelta_range("1s", periods=N).to_numpy(), "bad holds time spans"),
+        (np.array([object() for _ in range(N)]), "bad holds object"),
+        (np.ones(N) + 1j, "bad holds complex numbers"),
+    ],
+)
+def test_a_candidate_that_is_no_number_is_a_row_with_a_reason(data, candidates, kind, bad, says):
+    good = candidates[["n0", "n1", "n2"]]
+    mixed = {"n0": good.n0, "bad": bad, "n1": good.n1, "also": bad, "last": bad, "n2": good.n2}
+    given = {"dict": mixed, "frame": pd.DataFrame(mixed, index=data.index), "names": list(mixed)}[kind]
+    frame = data if kind != "names" else pd.concat([data, pd.DataFrame(mixed, index=data.index)], axis=1)
+    fits = gi.logit_each("y ~ a*{x}", frame, covariates=given)
+    table = fits.glance()
+    assert table.covariate.tolist() == list(mixed)
+    assert table.status.tolist() == ["converged", "refused", "converged", "refused", "refused", "converged"]
+    assert table.note[1].startswith(says)
+    alone = gi.logit_each("y ~ a*{x}", data, covariates=good)
+    assert np.array_equal(fits.coef.loc[["n0", "n1", "n2"]], alone.coef)
+    for ask in (lambda f: f.tidy(adjust=None), lambda f: f.lr_test(adjust=None), lambda f: f.score_test(adjust=None)):
+        left = ask(fits).query("covariate in ('n0', 'n1', 'n2')").reset_index(drop=True)
+        pd.testing.assert_frame_equal(left, ask(alone))
+    assert fits.tidy().query("covariate == 'bad'").estimate.isna().all()
+    assert np.array_equal(fits["n1"].coef, alone["n1"].coef)
+    with pytest.raises(gi.DataError, match=says):
+        fits["bad"]
+
+
+def test_candidates_that_are_all_no_numbers_raise(data):
+    dates = pd.date_range("2026-01-01", periods=N).to_numpy()
+    with pytest.raises(gi.DataError, match="u holds dates or times"):
+        gi.logit_each("y ~ a", data, covariates={"u": dates, "v": dates})
+    with pytest.raises(gi.DataError, match="t holds dates or times"):  # a column all models share
+        gi.logit_each("y ~ t", data.assign(t=dates), covariates=["a", "b"])
+
+
+def test_a_date_among_labels_and_in_groups_is_a_row_too(data, candidates):
+    dates = pd.date_range("2026-01-01", periods=N).to_numpy()
+    labels = np.where(candidates.n0 > 1, "many", "few")
+    fits = gi.logit_each("y ~ a", data, covariates={"l": labels, "d": dates, "n": candidates.n0})
+    assert fits.status.tolist() == ["converged", "refused", "converged"]
+    groups = {"A": candidates[["n0", "n1"]], "B": pd.DataFrame({"d": dates, "n": candidates.n0.to_numpy()})}
+    joint = gi.logit_each("y ~ a", data, covariates=groups)
+    assert joint.status.tolist() == ["converged", "refused"]
+    assert joint.glance().note[1].startswith("d holds dates or times")
