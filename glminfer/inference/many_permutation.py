@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 import pandas as pd
@@ -25,9 +27,16 @@ from glminfer.inference.multiplicity import adjust as adjusted
 from glminfer.inference.rearranged import Arrangements
 from glminfer.inference.schemes import Plan
 from glminfer.inference.table import Table, headed
-from glminfer.numerics import permutations
+from glminfer.numerics import permutations, step_down
 from glminfer.numerics.blocks import Array
+from glminfer.numerics.step_down import Covered
 from glminfer.numerics.threads import one_blas_thread, one_by_one
+
+STEP_DOWN = "maxT_step_down"
+_ADJUSTED = {
+    "maxT": "chance of any false positive, by the largest statistic of each arrangement (maxT)",
+    STEP_DOWN: "chance of any false positive, by the largest statistic over models that are no more certain (maxT)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class Answer:
         ``as_large`` counts the arrangements that reach the observed statistic.
     largest : (1 + n,)
         The largest statistic of each arrangement over the models, on the scale of a normal deviate (99).
+    covered : Covered
+        The observed statistics that each arrangement reaches (157), if that is asked for.
     error : InputError or None
         Why the first model that was refused was.
     """
@@ -48,6 +59,7 @@ class Answer:
     df: NDArray[np.intp]
     as_large: NDArray[np.intp]
     largest: Array
+    covered: Covered
     error: InputError | None
 
 
@@ -55,7 +67,7 @@ def tested(fits: FitsRecord, term: str | Sequence[str] | None, asked: Request, a
     """One row per model; see `permutation_test`."""
     refuse_reduced(fits, "permutation_test")
     if adjust is not None:
-        one_of(adjust, ("maxT", *METHODS), "adjust")
+        one_of(adjust, (*_ADJUSTED, *METHODS), "adjust")
     terms = [chosen(panel, term) for panel in fits.panels]
     found, asked = questions_of(fits, terms, asked)
     questions = [one for one in found if isinstance(one, Question)]
@@ -64,7 +76,9 @@ def tested(fits: FitsRecord, term: str | Sequence[str] | None, asked: Request, a
         raise refused[0]
     with one_blas_thread():
         answers = [
-            _answer(fits, one, asked) if isinstance(one, Question) else _nothing(len(panel), questions[0].lots.n, one)
+            _answer(fits, one, asked, adjust == STEP_DOWN)
+            if isinstance(one, Question)
+            else _nothing(len(panel), questions[0].lots.n, one)
             for panel, one in zip(fits.panels, found, strict=True)
         ]
     errors = [answer.error for answer in answers if answer.error is not None]
@@ -79,15 +93,19 @@ def tested(fits: FitsRecord, term: str | Sequence[str] | None, asked: Request, a
 # answers -------------------------------------------------------------------------------------------------------------
 
 
-def _answer(fits: FitsRecord, question: Question, asked: Request) -> Answer:
+def _answer(fits: FitsRecord, question: Question, asked: Request, by_steps: bool) -> Answer:
     m = len(question.panel)
     statistic, largest = np.full(m, np.nan), np.full(question.lots.n + 1, -np.inf)
     df, as_large = np.zeros(m, dtype=np.intp), np.zeros(m, dtype=np.intp)
+    covered = [step_down.nothing()]
 
     def enter(which: Models, every: Array, degrees: NDArray[np.intp]) -> None:
         statistic[which], df[which] = every[0], degrees
         as_large[which] = permutations.reached(every[1:], every[0]).sum(axis=0)
-        np.maximum(largest, permutations.normal_scale(every, degrees).max(axis=1), out=largest)
+        scaled = permutations.normal_scale(every, degrees)
+        np.maximum(largest, scaled.max(axis=1), out=largest)
+        if by_steps:
+            covered.append(step_down.covered(scaled))
 
     for which, every, degrees in together(fits, question, asked):
         enter(which, every, np.full(len(which), degrees))
@@ -98,13 +116,13 @@ def _answer(fits: FitsRecord, question: Question, asked: Request) -> Answer:
             error = error or one
         else:
             enter(np.array([k]), one[0][:, None], np.array([one[1]]))
-    return Answer(statistic, df, as_large, largest, error)
+    return Answer(statistic, df, as_large, largest, reduce(add, covered), error)
 
 
 def _nothing(m: int, n: int, error: InputError) -> Answer:
     """The answer of a panel whose rows cannot be arranged as asked."""
     none = np.zeros(m, dtype=np.intp)
-    return Answer(np.full(m, np.nan), none, none, np.full(n + 1, -np.inf), error)
+    return Answer(np.full(m, np.nan), none, none, np.full(n + 1, -np.inf), step_down.nothing(), error)
 
 
 def _one_by_one(
@@ -162,9 +180,10 @@ def _table(
         "status": np.concatenate([panel.found.status for panel in fits.panels]),
     }
     table = pd.DataFrame(columns)
-    if adjust == "maxT":
-        table.insert(list(table).index("p_value") + 1, "p_adjusted", _family_wise(lots, statistic, df, answers))
-    return table if adjust in ("maxT", None) else adjusted(table, str(adjust))
+    if adjust in _ADJUSTED:
+        family_wise = _by_steps if adjust == STEP_DOWN else _family_wise
+        table.insert(list(table).index("p_value") + 1, "p_adjusted", family_wise(lots, statistic, df, answers))
+    return table if adjust is None or adjust in _ADJUSTED else adjusted(table, adjust)
 
 
 def _family_wise(lots: Arrangements, statistic: Array, df: NDArray[np.intp], answers: Sequence[Answer]) -> Array:
@@ -172,6 +191,15 @@ def _family_wise(lots: Arrangements, statistic: Array, df: NDArray[np.intp], ans
     largest = np.sort(np.maximum.reduce([answer.largest for answer in answers])[1:])
     reaching = permutations.reaching(largest, permutations.normal_scale(statistic, df))
     return np.where(df > 0, schemes.p_values(lots.plan, reaching, lots.n), np.nan)
+
+
+def _by_steps(lots: Arrangements, statistic: Array, df: NDArray[np.intp], answers: Sequence[Answer]) -> Array:
+    """The same by the largest statistic over the models whose own is no larger (157)."""
+    tested, out = df > 0, np.full(len(df), np.nan)
+    observed = permutations.normal_scale(statistic[tested], df[tested])
+    reaching = step_down.counts(reduce(add, [answer.covered for answer in answers]), observed)
+    out[tested] = step_down.in_order(schemes.p_values(lots.plan, reaching, lots.n), observed)
+    return out
 
 
 def _heading(
@@ -185,11 +213,8 @@ def _heading(
     lots, found = questions[0].lots, questions[0].found if len(questions) == 1 else None
     lines = [exchange.title(asked, lots), f"Models: {fits.formula}; {tested:,} of {counted(len(fits), 'model')} tested"]
     if adjust is not None:
-        lines.append(f"p_adjusted: {_ADJUSTED if adjust == 'maxT' else adjust}, over {counted(tested, 'model')}")
+        lines.append(f"p_adjusted: {_ADJUSTED.get(adjust, adjust)}, over {counted(tested, 'model')}")
     lines += exchange.told(asked, found, lots)
     if refused:
         lines.append(f"Note: {len(refused):,} of {counted(len(fits.panels), 'group')} not tested: {refused[0]}")
     return lines
-
-
-_ADJUSTED = "chance of any false positive, by the largest statistic of each arrangement (maxT)"

@@ -85,7 +85,8 @@ def permutation_test(
     max_shift : int, optional
         The largest linear shift, in rows; by default a quarter of the shortest session.
     adjust : str or None
-        Of many models: "maxT" for the chance of any false positive (99), or a method of `adjust`.
+        Of many models: "maxT" for the chance of any false positive (99), "maxT_step_down" for the same with more power
+        where several effects are there (157), or a method of `adjust`.
 
     Returns
     -------

@@ -298,3 +298,31 @@ def test_what_cannot_be_done_is_said(frame, outcomes):
         one.permutation_test(scheme="free")
     with pytest.raises(gi.InputError, match=r"adjust='holm' is for many models.*gi.adjust takes any table"):
         one.permutation_test("x", scheme="free", adjust="holm")
+
+
+def test_step_down_adjustment_is_that_of_all_statistics(frame, outcomes):
+    """One strong effect, and others that need not be compared with it."""
+    rng = np.random.default_rng(8)
+    part = outcomes.iloc[:, :4].assign(strong=(frame.x + 0.6 * rng.normal(size=len(frame)) > 0).astype(int))
+    fits = gi.logit_many("x + z", frame, outcomes=part)
+    asked = {"scheme": "within", "by": "s", "n": 60}
+    one, table = (fits.permutation_test("x", **asked, adjust=how) for how in ("maxT", "maxT_step_down"))
+    every = []
+    for name in fits:
+        request = exchange.requested(
+            "within", "score", 60, 0, {"by": "s", "order": None, "block": None, "max_shift": None}
+        )
+        fit = fits[name]
+        plan, statistics, size, _ = exchange.prepared(fit, request, ["x"], exchange.sessions_of(fit, request))
+        every.append(rearranged.distribution(rearranged.arrangements(plan, 60, 0), statistics, size))
+    order = np.argsort([-values[0] for values in every])
+    p, worst = {}, 0.0
+    for rank, k in enumerate(order):
+        largest = np.max([every[j][1:] for j in order[rank:]], axis=0)
+        worst = max(worst, (1 + np.sum(largest >= every[k][0] - 1e-9)) / 61)
+        p[fits.names[k]] = worst
+    np.testing.assert_allclose(table.p_adjusted, [p[name] for name in table.outcome])
+    assert (table.p_adjusted <= one.p_adjusted).all()
+    assert (table.p_adjusted < one.p_adjusted).any()
+    assert "no more certain (maxT), over 5 models" in table.heading[2]
+    pd.testing.assert_frame_equal(table.drop(columns="p_adjusted"), one.drop(columns="p_adjusted"))
