@@ -86,10 +86,27 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def described(value: Any) -> str:
+    """What was given in place of something else: ``5 (int)``, ``None``, ``a DataFrame``."""
+    kind = type(value).__name__
+    if value is None or isinstance(value, type):
+        return repr(value)
+    shown = repr(value) if isinstance(value, str | bytes | int | float | complex | list | tuple | dict | set) else ""
+    return f"{shown} ({kind})" if 0 < len(shown) <= 60 else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
+
+
 def checked_keywords(function: F) -> F:
-    """Answer an unknown keyword with a TypeError that offers the nearest valid name."""
+    """Answer an unknown keyword with a TypeError that offers the nearest valid name, a wrong first argument in words.
+
+    A record says in ``made_by`` which functions return it; where the first argument is annotated as one, it has to be.
+    """
     called = function.__qualname__.removesuffix(".__init__")
-    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    parameters = list(inspect.signature(function).parameters.values())
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    first = parameters[0] if parameters else None
+    kinds = () if first is None else _records(first.annotation, function)
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    last, options = (None, known[2:]) if several else (1, [])
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -99,9 +116,34 @@ def checked_keywords(function: F) -> F:
                     f"{called}() has no argument {name!r}.{nearest(name, known)} "
                     f"It takes: {', '.join(k for k in known if k != 'self')}."
                 )
+        if kinds:
+            for given in args[:last] or [kwargs[name] for name in known[:1] if name in kwargs]:
+                if not isinstance(given, kinds):
+                    raise _not_made(called, given, kinds, options)
         return function(*args, **kwargs)
 
     return checked  # type: ignore[return-value]
+
+
+def _records(annotation: Any, function: Callable[..., Any]) -> tuple[Any, ...]:
+    """The records an annotation names, if it names nothing else."""
+    kinds = tuple(function.__globals__.get(name) for name in str(annotation).split(" | "))
+    return kinds if all(hasattr(kind, "made_by") for kind in kinds) else ()
+
+
+def _not_made(called: str, given: Any, kinds: tuple[Any, ...], options: list[str]) -> InputError:
+    makers = [maker for kind in kinds for maker in kind.made_by]
+    if "gi.logit" in makers and hasattr(type(given), "made_by") and hasattr(type(given), "__getattr__"):
+        getattr(given, called)  # many fits say themselves which of them to ask
+    listed = " or ".join([", ".join(makers[:-1]), makers[-1]] if len(makers) > 1 else makers)
+    text = f"{called}() is asked of what {listed} returns, and this is {described(given)}."
+    if isinstance(given, list | tuple) and any(isinstance(one, kinds) for one in given):
+        text += " Give each by itself, not in a list."
+    if isinstance(given, str) and options:
+        text += f" Options have names: {', '.join(options)}."
+    if hasattr(type(given), "made_by") and hasattr(type(given), called):
+        text += f" It has a method of its own, .{called}()."
+    return InputError(text)
 
 
 def one_of(value: str, choices: Iterable[str], what: str) -> str:

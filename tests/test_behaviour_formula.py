@@ -484,3 +484,59 @@ def test_the_order_of_factors_and_terms_does_not_change_the_fit(trials):
     one, other = gi.logit("y ~ x * g", trials), gi.logit("y ~ g * x", trials)
     assert one.coef["x:g[T.v]"] == pytest.approx(other.coef["g[T.v]:x"], rel=1e-9)
     assert one.loglik == pytest.approx(other.loglik, rel=1e-12)
+
+
+ABSENT = {  # what a formula takes away, and what is said of it
+    "y ~ x + z - zz": "The data have no column 'zz'. Did you mean 'z'? The columns are x, z, g, k, age, y.",
+    "y ~ . - agee": "The data have no column 'agee'. Did you mean 'age'? The columns are x, z, g, k, age, y.",
+    "y ~ x * z - x:zz": "The data have no column 'zz'. Did you mean 'z'? The columns are x, z, g, k, age, y.",
+    "y ~ x - log(kk)": (
+        "The data have no column 'kk' for log(kk). Did you mean 'k'? The columns are x, z, g, k, age, y."
+    ),
+    "y ~ x - factor(g)": "factor() in factor(g) is R's; here it is written C(g).",
+}
+
+
+@pytest.mark.parametrize("formula", ABSENT)
+def test_a_misspelt_name_cannot_be_taken_away(trials, formula):
+    assert message(gi.FormulaError, formula, trials) == ABSENT[formula]
+    with pytest.raises(gi.FormulaError) as caught:
+        gi.logit_many(formula.split("~")[1], trials, outcomes=["y"])
+    assert str(caught.value) == ABSENT[formula]
+    if "." not in formula:
+        with pytest.raises(gi.FormulaError) as caught:
+            gi.logit("y ~ x * z", trials).update(f"~ . -{formula.split(' - ')[1]}")
+        assert str(caught.value) == ABSENT[formula]
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("y ~ x + z - age", ["Intercept", "x", "z"]),  # as in R, what is no term but could be one
+        ("y ~ x + z - x:z - log(k) - offset(z)", ["Intercept", "x", "z"]),
+        ("y ~ x * z - z:x - (z + age)", ["Intercept", "x"]),
+        ("y ~ x + z - (z + 1)", ["x"]),
+        ("y ~ x - 1 - 0", ["Intercept", "x"]),
+        ("y ~ x + 0 - z", ["x"]),
+    ],
+)
+def test_what_could_be_a_term_can_be_taken_away(trials, formula, columns):
+    assert list(gi.logit(formula, trials).columns) == columns
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda formula, frame: gi.logit(formula, frame),
+        lambda formula, frame: gi.logit_many(formula, frame, outcomes=["y"]),
+        lambda formula, frame: gi.logit_each(formula, frame, covariates=["z"]),
+        lambda formula, frame: gi.logit_each(formula, frame, by="g"),
+        lambda formula, frame: gi.logit_path(formula, frame),
+        lambda formula, frame: gi.logit("y ~ x", frame).update(formula),
+    ],
+)
+def test_a_formula_is_text(trials, call):
+    for formula, kind in ((["y", "x"], "list"), (5, "int"), (None, "NoneType")):
+        with pytest.raises(gi.FormulaError) as caught:
+            call(formula, trials)
+        assert str(caught.value) == f"A formula is a string such as 'choice ~ contrast'; this is {kind}."

@@ -139,3 +139,63 @@ def test_controls_that_cannot_be(knobs, says):
     with pytest.raises(gi.InputError) as caught:
         gi.Control(**knobs)
     assert str(caught.value) == says
+
+
+# the wrong kind of object --------------------------------------------------------------------------------------------
+
+FIT = "is asked of what gi.logit or gi.glm returns, and this is"
+PATH = "is asked of what gi.logit_path returns, and this is"
+WRONG = [
+    (lambda o: gi.anova([o["fit"], o["fit"]]), f"anova() {FIT} a list. Give each by itself, not in a list."),
+    (lambda o: gi.anova(o["fit"], None), f"anova() {FIT} None."),
+    (
+        lambda o: gi.anova(o["fit"], "y ~ g"),
+        f"anova() {FIT} 'y ~ g' (str). Options have names: type, test, cov, cluster.",
+    ),
+    (lambda o: o["fit"].anova("III"), f"anova() {FIT} 'III' (str). Options have names: type, test, cov, cluster."),
+    (lambda o: gi.tidy(o["frame"]), f"tidy() {FIT} a DataFrame."),
+    (lambda o: gi.tidy(fit=o["frame"]), f"tidy() {FIT} a DataFrame."),
+    (lambda o: gi.tidy(o["path"]), f"tidy() {FIT} a Path. It has a method of its own, .tidy()."),
+    (lambda o: gi.score_test(o["fits"], "x"), f"score_test() {FIT} a Fits. It has a method of its own, .score_test()."),
+    (lambda o: gi.confint(o["path"]), f"confint() {FIT} a Path."),
+    (lambda o: gi.predict("y ~ x", o["frame"]), f"predict() {FIT} 'y ~ x' (str)."),
+    (lambda o: gi.summary(gi.Fit), f"summary() {FIT} <class 'glminfer.models.Fit'>."),
+    (lambda o: gi.cross_validate(o["fit"]), f"cross_validate() {PATH} a Fit."),
+    (lambda o: gi.nested_cross_validate(5), f"nested_cross_validate() {PATH} 5 (int)."),
+    (lambda o: gi.decoding_test(o["fits"]), f"decoding_test() {PATH} a Fits."),
+    (
+        lambda o: gi.permutation_test(o["path"]),
+        "permutation_test() is asked of what gi.logit, gi.glm, gi.logit_many or gi.logit_each returns, and this is a "
+        "Path.",
+    ),
+    (
+        lambda o: gi.plot_cross_validation(o["path"]),
+        "plot_cross_validation() is asked of what gi.cross_validate returns, and this is a Path.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "says"), WRONG)
+def test_the_wrong_kind_of_object_is_told_what_makes_the_right_one(trials, fit, call, says):
+    path = gi.logit_path("y ~ x + g", trials, n_lambdas=3)
+    fits = gi.logit_many("x", trials, outcomes=["y"])
+    with pytest.raises(gi.InputError) as caught:
+        call({"fit": fit, "path": path, "fits": fits, "frame": trials})
+    assert str(caught.value) == says
+
+
+def test_many_fits_say_which_of_them_to_ask(trials):
+    fits = gi.logit_many("x", trials, outcomes=["y"])
+    with pytest.raises(AttributeError, match=r"have no 'predict'.*asked of it, such as fits\['y'\]"):
+        gi.predict(fits)
+
+
+def test_every_verb_of_a_record_knows_what_it_is_asked_of():
+    """A new verb whose first argument is annotated otherwise would fail with a raw AttributeError."""
+    verbs = {name: value for kind in (gi.Fit, gi.Fits, gi.Path) for name, value in vars(kind).items()}
+    functions = [getattr(gi, name, verb) for name, verb in verbs.items() if hasattr(verb, "__wrapped__")]
+    asked = [f for f in functions if next(iter(f.__wrapped__.__annotations__)) in ("fit", "fits", "path")]
+    assert len(asked) >= 25
+    for function in asked:
+        with pytest.raises(gi.InputError, match=r"is asked of what gi\.logit.* returns, and this is 5 \(int\)\."):
+            function(5)

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from glminfer.data.grammar import (
     NUMBER_LIKE,
@@ -18,7 +19,7 @@ from glminfer.data.grammar import (
     without_offsets,
 )
 from glminfer.data.lexing import Token, pointed, quoted, tokens
-from glminfer.errors import FormulaError
+from glminfer.errors import FormulaError, InputError, described
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -40,6 +41,8 @@ class Formula:
     has_intercept : bool
     offsets : tuple of str
         The expressions inside ``offset()``.
+    absent : tuple of str
+        Factors of terms that are taken away, and are not there.
     """
 
     text: str
@@ -48,6 +51,7 @@ class Formula:
     terms: tuple[Term, ...]
     has_intercept: bool
     offsets: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -79,10 +83,10 @@ def parse(text: str) -> Formula:
             raise pointed("'.' stands for all other columns, which are not known here.", text, token.start)
     response = spelled_tokens(text, left)
     refuse_random_effects(text, right)
-    terms, intercept = terms_of(text, right)
+    terms, intercept, absent = terms_of(text, right)
     kept, offsets = without_offsets(text, terms)
     ordered = sorted(kept, key=lambda term: len(term.factors))
-    return Formula(text, response, response_pieces(text, response), tuple(ordered), intercept, offsets)
+    return Formula(text, response, response_pieces(text, response), tuple(ordered), intercept, offsets, absent)
 
 
 def has_dot(text: str) -> bool:
@@ -97,7 +101,7 @@ def expand(text: str, columns: tuple[str, ...], exclude: tuple[str, ...] = ()) -
     >>> expand("y ~ . - b", ("y", "a", "b", "my c"))
     'y ~ (a + b + Q("my c")) - b'
     """
-    if not has_dot(_checked(text)):
+    if not has_dot(checked_text(text)):
         return text
     left, _, right = _sides(text)
     used = {*exclude, *names_in(left)}
@@ -122,11 +126,11 @@ def updated(old: str, change: str) -> str:
     >>> updated("y ~ a + b", ". ~ . - b")
     'y ~ (a + b) - b'
     """
-    _, old_tilde, _ = _sides(old)
+    _, old_tilde, _ = _sides(checked_text(old))
     if old_tilde is None:
         raise FormulaError(f"{old!r} has no '~' and cannot be updated.")
     sides = old[: old_tilde.start].strip(), old[old_tilde.end :].strip()
-    left, tilde, right = _sides(change)
+    left, tilde, right = _sides(checked_text(change))
     if tilde is None:
         raise FormulaError(f"{change!r} has no '~'; to change the terms of a fit write for example '~ . - x'.")
     new_right = _with_dots(change[tilde.end :], tilde.end, right, f"({sides[1]})")
@@ -134,10 +138,24 @@ def updated(old: str, change: str) -> str:
     return f"{new_left} ~ {new_right}"
 
 
+def term_texts(terms: Any) -> list[str]:
+    """The texts of terms given as one string, "a + b", or several; what cannot be read is refused in these words."""
+    given = [terms] if isinstance(terms, str) else list(terms) if isinstance(terms, Iterable) else [terms]
+    for one in given:
+        if not isinstance(one, str):
+            raise InputError(f"Terms are named by text, such as 'x' or ['x', 'g']; this is {described(one)}.")
+    if not any(one.strip() for one in given):
+        raise InputError("No term is named; give the terms to test, such as 'x' or ['x', 'g'].")
+    for one in given:
+        if not has_dot(one):
+            parse(one)
+    return given
+
+
 @functools.lru_cache(maxsize=128)
 def spelled(text: str) -> str:
     """An expression in Python's spelling and normal spacing: backticks and ``^`` translated."""
-    return spelled_tokens(text, tokens(_checked(text)))
+    return spelled_tokens(text, tokens(checked_text(text)))
 
 
 def names_in(found: Iterable[Token]) -> set[str]:
@@ -158,7 +176,7 @@ def names_in(found: Iterable[Token]) -> set[str]:
 
 @functools.lru_cache(maxsize=512)
 def _sides(text: str) -> tuple[tuple[Token, ...], Token | None, tuple[Token, ...]]:
-    found = tokens(_checked(text))
+    found = tokens(checked_text(text))
     if not found:
         raise FormulaError("The formula is empty; write for example 'choice ~ contrast'.")
     tildes = [token for token in found if token.text == "~" and not token.inside and token.kind == "op"]
@@ -176,7 +194,8 @@ def _sides(text: str) -> tuple[tuple[Token, ...], Token | None, tuple[Token, ...
     return left, tildes[0], right
 
 
-def _checked(text: str) -> str:
+def checked_text(text: str) -> str:
+    """A formula, if it is text at all."""
     if not isinstance(text, str):
         raise FormulaError(f"A formula is a string such as 'choice ~ contrast'; this is {type(text).__name__}.")
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,24 +91,41 @@ def response_pieces(text: str, response: str) -> tuple[str, ...]:
 # terms ---------------------------------------------------------------------------------------------------------------
 
 
-def terms_of(text: str, right: Sequence[Token]) -> tuple[list[Term], bool]:
-    """The terms of the right side by patsy's grammar, as typed, and whether there is an intercept."""
+def terms_of(text: str, right: Sequence[Token]) -> tuple[list[Term], bool, tuple[str, ...]]:
+    """The terms of the right side by patsy's grammar, as typed, whether there is an intercept, and factors of terms
+    that are taken away from where they are not."""
     code, places = _translated(right, text)
+    absent: list[str] = []
     try:
         tree = parse_formula(code)
-        desc = _evaluator().eval(tree, require_evalexpr=False)
+        desc = _evaluator(absent).eval(tree, require_evalexpr=False)
     except patsy.PatsyError as error:
         raise _from_patsy(error, text, places) from None
     if not isinstance(desc, ModelDesc):  # pragma: no cover - patsy always wraps the tree in '~'
         raise FormulaError(f"The formula {text!r} cannot be read.")
     terms = [Term(term.name(), tuple(f.name() for f in term.factors)) for term in desc.rhs_termlist if term.factors]
-    return terms, len(terms) < len(desc.rhs_termlist)
+    return terms, len(terms) < len(desc.rhs_termlist), tuple(name for name in absent if not _is_offset(name))
 
 
-def _evaluator() -> Evaluator:
+def _evaluator(absent: list[str]) -> Evaluator:
     evaluator = Evaluator()
     evaluator.add_op("+", 2, _sum)
+    evaluator.add_op("-", 2, functools.partial(_difference, absent))
     return evaluator
+
+
+def _difference(absent: list[str], evaluator: Evaluator, tree: ParseNode) -> IntermediateExpr:
+    """``a - b`` as patsy reads it, who also takes away what is not there: of that the factors are noted."""
+    left, right = tree.args
+    first = evaluator.eval(left)
+    if right.type == "ZERO":
+        return IntermediateExpr(True, right, False, first.terms)
+    second = evaluator.eval(right)
+    absent += [factor.name() for term in second.terms if term not in first.terms for factor in term.factors]
+    terms = [term for term in first.terms if term not in second.terms]
+    if right.type == "ONE" or second.intercept:
+        return IntermediateExpr(False, None, True, terms)
+    return IntermediateExpr(first.intercept, first.intercept_origin, first.intercept_removed, terms)
 
 
 def _sum(evaluator: Evaluator, tree: ParseNode) -> IntermediateExpr:

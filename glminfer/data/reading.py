@@ -9,7 +9,7 @@ from typing import Any
 from glminfer.data import frames
 from glminfer.data.evaluation import missing_column
 from glminfer.data.expressions import Expression, all_columns, expression
-from glminfer.data.formula import Formula, expand, parse, spelled
+from glminfer.data.formula import Formula, checked_text, expand, parse, spelled
 from glminfer.data.scope import Scope
 from glminfer.errors import FormulaError
 
@@ -73,12 +73,13 @@ def read(text: str, frame: Any, arguments: Given, scope: Scope) -> Reading:
     """Parse the formula and resolve its names against the columns of a frame."""
     columns = frames.names(frame)
     known = frozenset(columns)
-    formula = parse(expand(text, columns, arguments.names))
+    formula = parse(expand(checked_text(text), columns, arguments.names))
     pieces, factors, offsets = (
         tuple(expression(text, known) for text in texts) for texts in (formula.pieces, formula.factors, formula.offsets)
     )
     reading = Reading(formula, pieces, factors, offsets, scope, known)
-    for found in reading.expressions:
+    absent = [expression(text, known) for text in formula.absent]
+    for found in (*reading.expressions, *absent):
         check_names(found, columns, scope, known)
     _refuse_response_on_the_right(reading)
     if not formula.terms and not formula.has_intercept:

@@ -73,7 +73,7 @@ class Beginning:
         Regression of the offset on Z.
     weights : (n, 1)
     base : (r,) or None
-        Estimate of the model without candidates, where there are any.
+        Estimate of the model without candidates, where there are any: empty when they have all the columns.
     unit : float
         What the weights are measured in (156).
     """
@@ -106,6 +106,8 @@ def beginning(stock: Stock, control: Control) -> Beginning:
     begun = Beginning(inverse, total, constant, exact, offset, whole.weights, None, stock.unit)
     if stock.candidates is None or not stock.candidates.factors.shape[1]:
         return begun
+    if not r:
+        return replace(begun, base=np.zeros(0))
     shared = Block(cast(Array, columns), np.repeat(whole.y, lanes.WIDTH, axis=1), whole.weights, whole.offset)
     climbed = _climbed(shared, begun, control)[0]
     return replace(begun, base=climbed.coef[:, 0] if climbed.done[0] else None)

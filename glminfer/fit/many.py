@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glminfer.data import frames
 from glminfer.data.columns import Factor, numbers
 from glminfer.data.design import Sample, learn, learn_columns
-from glminfer.data.formula import expand, names_in, parse, written
+from glminfer.data.formula import checked_text, expand, names_in, parse, written
 from glminfer.data.lexing import tokens
 from glminfer.data.many_columns import ManyColumns, many_columns, with_column, with_columns
 from glminfer.data.outcomes import Outcomes, coded
@@ -27,7 +27,7 @@ def fit_many(
     rhs: str, data: Any, outcomes: Any, names: Any, call: dict[str, Any], caller: Mapping[str, Any]
 ) -> FitsRecord:
     """One design, many outcomes."""
-    if "~" in rhs:
+    if "~" in checked_text(rhs):
         raise FormulaError(
             f"logit_many takes the right side of a formula, and {rhs!r} has a '~'; the outcomes come from outcomes=. "
             "For one outcome and many covariates use gi.logit_each."
@@ -61,7 +61,7 @@ def fit_each(
     options = {**{name: call[name] for name in ARGUMENTS}, "caller": caller, "storage": storage(call)}
     if covariates is None:
         return _by_groups(formula, data, call, options)
-    text = formula if HOLE in formula else f"{formula} + {HOLE}"
+    text = formula if HOLE in checked_text(formula) else f"{formula} + {HOLE}"
     if HOLE in text.split("~")[0]:
         raise FormulaError(f"{HOLE} stands for a covariate, and is on the left side of {formula!r}.")
     sets = _sets(covariates)
@@ -92,7 +92,7 @@ def _by_groups(formula: str, data: Any, call: dict[str, Any], options: dict[str,
             "logit_each needs to know what each model has of its own: covariates=, or by= for one model per group of "
             "rows. For one model use gi.logit."
         )
-    if HOLE in formula:
+    if HOLE in checked_text(formula):
         raise FormulaError(f"{formula!r} has a place for a candidate, {HOLE}; give covariates=.")
     sample = learn(formula, data, **options)
     shelf = _alone(sample.design.formula.response, sample, WholeFormula(sample.design.formula.text, data))
@@ -209,6 +209,12 @@ def _shelf_or_error(learned: Callable[[str], Shelf], name: str) -> Shelf | DataE
         return error
 
 
+def _refuse_empty(name: str, own: Sequence[int]) -> None:
+    """Labels of one level make no column beside an intercept: there is no model to compare."""
+    if not own:
+        raise DataError(f"{name} is the same in every row, and the model has no column for it.")
+
+
 def _one_by_one(text: str, data: Any, given: ManyColumns, k: int, options: Mapping[str, Any]) -> Shelf:
     """A candidate inside a function, or one of labels: its columns are learned for itself."""
     name, column = given.names[k], given.column(k)
@@ -217,6 +223,7 @@ def _one_by_one(text: str, data: Any, given: ManyColumns, k: int, options: Mappi
     _refuse_known([name], sample)
     terms = [term for term in sample.design.formula.terms if any(PLACE in factor for factor in term.factors)]
     own = tuple(j for term in terms for j in _positions(sample.design.terms[term.name]))
+    _refuse_empty(name, own)
     whole = data if given.frame is data else with_column(data, name, column)
     recipe = WholeFormula(text.replace(HOLE, written(name)), whole, learned=False)
     return _alone(name, sample, recipe, own, PLACE)
@@ -257,6 +264,7 @@ def _set_shelf(text: str, data: Any, name: str, given: ManyColumns, options: Map
     inside = set(given.names)
     terms = [term for term in sample.design.formula.terms if any(_names_one(f, inside) for f in term.factors)]
     own = tuple(j for term in terms for j in _positions(sample.design.terms[term.name]))
+    _refuse_empty(str(name), own)
     return _alone(str(name), sample, WholeFormula(formula, whole), own)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -259,6 +259,8 @@ class FitsRecord:
     call : dict
         The arguments, the frame included: what a single refit needs.
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.logit_many", "gi.logit_each")
 
     formula: str
     panels: tuple[Panel, ...]

@@ -69,9 +69,7 @@ def checked_seed(seed: Any) -> np.random.Generator:
 
 
 def refuse_ridge(path: PathRecord, what: str) -> None:
-    """A ridge selects nothing, and what is no path has nothing to select from."""
-    if not isinstance(path, PathRecord):
-        raise InputError(f"{what} asks about a path, and this is {type(path).__name__}; fit one with gi.logit_path.")
+    """A ridge selects nothing."""
     if path.mixture.l1_ratio == 0:
         raise InputError(
             f"{what} asks which columns are selected, and a ridge (l1_ratio=0) keeps all of them; fit the path with "

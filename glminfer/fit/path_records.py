@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,8 @@ class PathRecord:
     call : dict
         The arguments.
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.logit_path",)
 
     design: Design
     names: tuple[str, ...]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -113,6 +113,8 @@ class FitRecord:
         Curvature P that a quadratic penalty adds to each working coefficient (58), zero for an L1 penalty, where the
         working coefficients are those that are not zero; None without a penalty that shrinks.
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.logit", "gi.glm")
 
     design: Design
     family: Family

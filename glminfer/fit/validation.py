@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class ValidationRecord:
         Rows of positive weight.
     notes : tuple of str
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.cross_validate",)
 
     path: PathRecord
     folds: Folds
@@ -92,6 +94,8 @@ class NestedRecord:
         How the penalty was chosen.
     notes : tuple of str
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.nested_cross_validate",)
 
     path: PathRecord
     measure: Measure

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glminfer.data.design import Design, Sample, learn
-from glminfer.data.formula import updated
+from glminfer.data.formula import Formula, parse, term_texts, updated
 from glminfer.errors import InputError, counted
 from glminfer.fit.dense import coded_or_in_full
 from glminfer.fit.nested import Stage, stage
@@ -37,17 +37,47 @@ class Wider:
 
 def widened(fit: FitRecord, terms: str | Sequence[str]) -> Wider:
     """The design of a fit with terms added ("z", "a + b", "~ . + z", a list), on exactly the same rows."""
+    return _learned(fit, terms, updated(fit.design.formula.text, _change(terms)))
+
+
+def stepwise(fit: FitRecord, scope: str | Sequence[str]) -> Wider:
+    """The same with the terms that can be added singly: of a formula "~ . + a*b" those that contain no other new one.
+
+    This is R's factor.scope; terms that are named, "a + a:b" or a list, are all taken.
+    """
+    text = updated(fit.design.formula.text, _change(scope))
+    if not (isinstance(scope, str) and "~" in scope):
+        return _learned(fit, scope, text)
+    mine, wanted = _by_factors(fit.design.formula), _by_factors(parse(text))
+    lacking = [name for factors, name in mine.items() if factors not in wanted]
+    if lacking:
+        raise InputError(
+            f"The scope {scope!r} lacks {', '.join(lacking)} of the fit, and add1 takes no term away. Begin it with "
+            "'~ . +', where '.' stands for the terms of the fit."
+        )
+    new = {factors: name for factors, name in wanted.items() if factors not in mine}
+    later = [name for factors, name in new.items() if any(other < factors for other in new)]
+    return _learned(fit, scope, " - ".join([text, *later]))
+
+
+def _by_factors(formula: Formula) -> dict[frozenset[str], str]:
+    """Names of terms by their factors, in whatever order these are written."""
+    return {frozenset(term.factors): term.name for term in formula.terms}
+
+
+def _learned(fit: FitRecord, terms: str | Sequence[str], text: str) -> Wider:
     fit.with_rows()
-    text = _change(terms)
     sample = learn(
-        updated(fit.design.formula.text, text),
+        text,
         fit.call["data"],
         **{name: fit.call[name] for name in _ARGUMENTS},
         env={**fit.design.scope.env, **(fit.call["env"] or {})},
         storage=replace(storage_of(Method(fit.family.link, fit.solver, fit.control, fit.penalty)), compress=False),
     )
-    old = tuple(name for name in fit.design.terms if name in sample.design.terms)
-    added = tuple(name for name in sample.design.terms if name not in fit.design.terms)
+    mine, names = _by_factors(fit.design.formula), sample.design.terms
+    again = {name for factors, name in _by_factors(sample.design.formula).items() if factors in mine}
+    old = tuple(name for name in names if name in again or name in fit.design.terms)
+    added = tuple(name for name in names if name not in old)
     if not added:
         raise InputError(f"{terms!r} adds no term: the fit has {', '.join(fit.design.terms)} already.")
     _check_rows(fit, sample, added)
@@ -55,9 +85,9 @@ def widened(fit: FitRecord, terms: str | Sequence[str]) -> Wider:
 
 
 def _change(terms: str | Sequence[str]) -> str:
-    if not isinstance(terms, str):
-        return f". ~ . + {' + '.join(terms)}"
-    return terms if "~" in terms else f". ~ . + {terms}"
+    if isinstance(terms, str) and "~" in terms:
+        return terms
+    return f". ~ . + {' + '.join(term_texts(terms))}"
 
 
 def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:

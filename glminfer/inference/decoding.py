@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,8 @@ class DecodingRecord:
     scheme : str
     heading : tuple of str
     """
+
+    made_by: ClassVar[tuple[str, ...]] = ("gi.decoding_test",)
 
     path: PathRecord
     measure: Measure

@@ -199,8 +199,10 @@ def _check_variance(cov: str, cluster: Any) -> None:
 def chosen_scores(fits: FitsRecord, panel: Panel, terms: Sequence[str], cov: str, cluster: Any) -> Tested:
     """Score tests of some terms in every model of a panel."""
     columns, stock = columns_of(panel, terms), panel.stock
-    small = smaller(fits, panel, columns)
     frame = _coordinates(stock, without(stock, columns).embedding(stock))
+    if not frame[1].shape[1]:  # terms without estimable columns
+        return Tested(np.full(len(panel), np.nan), np.zeros(len(panel), dtype=np.intp))
+    small = smaller(fits, panel, columns)
     ways = () if cluster is None else groupings_of(stock.sample, fits.call["data"], cluster)
     regular = np.isfinite(small.working).all(axis=0) & _plain(panel)
     few = len(ways) == 1 and frame[1].shape[1] >= ways[0].count  # a constant, which the single test has words for

@@ -20,7 +20,7 @@ from glminfer.fit.nested import (
     whole,
 )
 from glminfer.fit.records import FitRecord
-from glminfer.fit.widening import Wider, widened
+from glminfer.fit.widening import Wider, stepwise
 from glminfer.inference import terms as term_names
 from glminfer.inference.deviance_wald import test_names
 from glminfer.inference.likelihood import Comparison, ratio, score_comparison
@@ -78,7 +78,8 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     Parameters
     ----------
     scope : str or list of str
-        "a + b", a list of terms, or "~ . + z".
+        The terms "a + b" or a list, or a formula "~ . + a*b", of which the terms are added that contain no other new
+        one, as R's add1 does.
     test : {"LR", "score"}
         Likelihood ratio, or Rao's score at the fit itself (nothing is refitted for the test).
 
@@ -91,7 +92,7 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     Raises
     ------
     InputError
-        If a term misses values in rows of the fit.
+        If a term misses values in rows of the fit, or a formula lacks a term of the fit.
 
     Examples
     --------
@@ -101,7 +102,7 @@ def add1(fit: FitRecord, scope: str | Sequence[str], test: str = "LR") -> Table:
     ['contrast_right', 'C(mouse)']
     """
     _REFUSALS[one_of(test, TESTS, "test")](fit, "add1")
-    wider = widened(fit, scope)
+    wider = stepwise(fit, scope)
     small = span(wider.stage, wider.columns_of(wider.old))
     spaces = [span(wider.stage, wider.columns_of([*wider.old, term])) for term in wider.added]
     base, *larges = nested_fits(wider.stage, [small, *spaces], within=[small, *spaces])

@@ -39,7 +39,7 @@ def product(left: Array, right: Array) -> Array:
     """
     if right.shape[1] == 1:
         return product(left, np.repeat(right, WIDTH, axis=1))[:, :1]
-    if right.dtype != np.float32:
+    if right.dtype != np.float32 or not (len(left) and len(right)):  # without columns there are no tiles
         return np.asarray(left @ right)
     out: Array = np.empty((len(left), right.shape[1]), right.dtype)
     np.matmul(left, _tiles(right), out=_tiles(out))

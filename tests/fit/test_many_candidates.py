@@ -400,3 +400,44 @@ def test_a_date_among_labels_and_in_groups_is_a_row_too(data, candidates):
     joint = gi.logit_each("y ~ a", data, covariates=groups)
     assert joint.status.tolist() == ["converged", "refused"]
     assert joint.glance().note[1].startswith("d holds dates or times")
+
+
+def test_a_candidate_of_one_level_is_a_row_with_a_reason(data, candidates):
+    whole = data.assign(n0=candidates.n0, same="u")
+    fits = gi.logit_each("y ~ a", whole, covariates=["n0", "same", "g"])
+    assert fits.status.tolist() == ["converged", "refused", "converged"]
+    reason = "same is the same in every row, and the model has no column for it."
+    assert fits.glance().note.tolist() == ["", reason, ""]
+    rows = fits.tidy().query("covariate == 'same'")
+    assert rows.term.tolist() == ["Intercept", "a", "same"]
+    assert rows.estimate.isna().all()
+    alone = gi.logit_each("y ~ a", whole, covariates=["n0", "g"])
+    for test in ("lr_test", "score_test"):
+        table = getattr(fits, test)(adjust=None)
+        assert table.df.tolist() == [1, 0, 2]
+        assert np.isnan(table.statistic[1])
+        pd.testing.assert_frame_equal(
+            table.drop(index=1).reset_index(drop=True), getattr(alone, test)(adjust=None), check_exact=True
+        )
+    assert fits.anova(test="score").df.tolist() == [1, 1, 0, 0, 1, 2]
+    with pytest.raises(gi.DataError) as caught:  # nothing left to fit
+        gi.logit_each("y ~ a", whole, covariates=["same"])
+    assert str(caught.value) == reason
+    jointly = gi.logit_each("y ~ a", whole, covariates={"A": ["n0", "g"], "B": ["same"]})
+    assert jointly.glance().note.tolist() == ["", reason.replace("same is", "B is", 1)]
+
+
+@pytest.mark.parametrize("formula", ["y ~ -1", "y ~ a - 1", "y ~ g - 1"])
+@pytest.mark.parametrize("options", [{}, {"offset": "o", "weights": "w"}], ids=["plain", "weights and offset"])
+def test_candidates_alone_in_a_model(data, candidates, formula, options):
+    part = candidates[["n0", "n7", "n1"]]
+    fits = gi.logit_each(formula, data, covariates=part, **options)
+    for name in part:
+        single = gi.logit(f"{formula} + {name}", data.assign(**{name: candidates[name]}), **options)
+        same_tables(fits, single, lambda table, name=name: table.covariate == name)
+        for test in ("LR", "score"):
+            ours = fits.anova(test=test, adjust=None).query("covariate == @name")
+            theirs = single.anova(test=test)
+            assert ours.term.tolist() == theirs.term.tolist()
+            assert np.allclose(ours.statistic, theirs.statistic, rtol=1e-7)
+        assert np.isclose(fits.glance().query("covariate == @name").loglik.iloc[0], single.loglik, rtol=1e-12)

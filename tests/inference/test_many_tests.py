@@ -180,3 +180,20 @@ def test_intervals_refuse_what_they_cannot_do(fits):
         fits.confint("x", cov="HC1")
     with pytest.raises(gi.InputError, match=r"'xx' is no term or coefficient of these models. Did you mean 'x'"):
         fits.confint("xx")
+
+
+def test_a_term_without_columns_is_not_tested(data, outcomes):
+    frame = data.assign(same="u", twice=2 * data.x)
+    fits = gi.logit_many("x + same + twice", frame, outcomes=outcomes)
+    plain = gi.logit_many("x", frame, outcomes=outcomes)
+    for test in (fits.lr_test, fits.score_test):
+        for term in ("same", "twice"):
+            table = test(term)
+            assert table.df.tolist() == [0] * len(NAMES)
+            assert table[["statistic", "p_value", "p_adjusted"]].isna().all(axis=None)
+            assert table.status.tolist() == fits.status.tolist()
+    for test in ("LR", "score"):
+        table = fits.anova(test=test).query("term == 'same'")
+        assert table.df.tolist() == [0] * len(NAMES)
+    together = fits.score_test(["x", "same", "twice"], adjust=None).statistic
+    assert np.allclose(together, plain.score_test("x", adjust=None).statistic, rtol=1e-10, equal_nan=True)

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pandas as pd
 import pytest
-from reference_cases import NAMES, case, fitted
+from reference_cases import FOLDER, NAMES, case, fitted
 from scipy import stats
 
 import glminfer as gi
@@ -207,6 +207,54 @@ def test_forms_of_a_scope(frame):
     assert fit.add1("~ . + z").term.tolist() == ["z"]
     assert fit.add1("z*u").term.tolist() == ["z", "u", "z:u"]
     assert fit.add1("I(x**2) + `my col`").term.tolist() == ["I(x ** 2)", 'Q("my col")']
+
+
+SCOPES = {  # add1 of R 4.2 on birthwt with a formula for a scope, epsilon = 1e-14
+    ("low ~ age", "~ . + lwt*smoke"): {"lwt": 4.78857002435, "smoke": 4.63566685865},
+    ("low ~ smoke*ht + age", "~ .^2"): {"smoke:age": 1.34911490069, "ht:age": 2.30780528762},
+    ("low ~ smoke + age", "~ . + lwt*ht*age + ui:lwt"): {"lwt": 4.39693862731, "ht": 3.99495291011},
+    ("low ~ smoke*ht", "~ ht*smoke + age"): {"age": 2.50272855494},
+    ("low ~ smoke + age", "~ . + age:lwt"): {"age:lwt": 4.18711833398},
+}
+
+
+@pytest.mark.parametrize(("formula", "scope"), SCOPES)
+def test_of_a_formula_what_contains_no_other_new_term_is_added(formula, scope):
+    births = pd.read_csv(FOLDER / "data" / "birthwt.csv")
+    fit, expected = gi.logit(formula, births), SCOPES[formula, scope]
+    table = fit.add1(scope)
+    assert table.term.tolist() == list(expected)
+    np.testing.assert_allclose(table.statistic, list(expected.values()), rtol=1e-9)
+    assert fit.add1(f"low {scope}", test="score").term.tolist() == list(expected)
+    named = fit.add1(["smoke:lwt", "age:lwt", "lwt"])
+    assert named.term.tolist() == ["lwt", "smoke:lwt", "age:lwt"]  # terms that are named are all tested
+
+
+@pytest.mark.parametrize(
+    ("scope", "says"),
+    [
+        (
+            "~ z",
+            "The scope '~ z' lacks x, g of the fit, and add1 takes no term away. Begin it with '~ . +', where '.' "
+            "stands for the terms of the fit.",
+        ),
+        ("~ x + g", "'~ x + g' adds no term: the fit has Intercept, x, g already."),
+        ("", "No term is named; give the terms to test, such as 'x' or ['x', 'g']."),
+        ([], "No term is named; give the terms to test, such as 'x' or ['x', 'g']."),
+        (5, "Terms are named by text, such as 'x' or ['x', 'g']; this is 5 (int)."),
+        (None, "Terms are named by text, such as 'x' or ['x', 'g']; this is None."),
+        (["z", 2], "Terms are named by text, such as 'x' or ['x', 'g']; this is 2 (int)."),
+        ("z +", "There is nothing after this '+'.\n    z +\n      ^"),
+        (["z", "u)"], "This ')' closes nothing.\n    u)\n     ^"),
+    ],
+)
+def test_scopes_that_cannot_be(frame, scope, says):
+    fit = gi.logit("y ~ x + g", frame)
+    for call in (fit.add1, fit.score_test):
+        if not (call == fit.score_test and scope == "~ z"):
+            with pytest.raises(gi.InputError) as caught:
+                call(scope)
+            assert str(caught.value) == says
 
 
 @pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog", "cauchit"])
