@@ -5,37 +5,14 @@ import decimal
 import numpy as np
 import pandas as pd
 import pytest
+from trial_cases import N, message, same, simple_trials
 
 import glminfer as gi
-
-N = 80
 
 
 @pytest.fixture(scope="module")
 def trials():
-    rng = np.random.default_rng(3)
-    frame = pd.DataFrame(
-        {
-            "x": rng.normal(size=N),
-            "z": rng.normal(size=N),
-            "g": rng.choice(["a", "b", "c"], N),
-            "w": rng.integers(0, 4, N),
-            "o": rng.normal(size=N),
-        },
-        index=[f"trial {i}" for i in range(N)],
-    )
-    frame["y"] = (rng.uniform(size=N) < 1 / (1 + np.exp(-frame.x))).astype(int)
-    return frame
-
-
-def message(error, formula, frame, **options):
-    with pytest.raises(error) as caught:
-        gi.logit(formula, frame, **options)
-    return str(caught.value)
-
-
-def same(one, other, rel=1e-12):
-    return np.allclose(one.coef, other.coef, rtol=rel, atol=1e-14) and np.isclose(one.loglik, other.loglik, rtol=rel)
+    return simple_trials()
 
 
 # missing values ------------------------------------------------------------------------------------------------------

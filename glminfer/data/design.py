@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data import frames
+from glminfer.data.arguments import Arguments
 from glminfer.data.coding import LearnedFactor
 from glminfer.data.columns import distinct_numbers
 from glminfer.data.evaluation import States, Value
@@ -20,7 +22,7 @@ from glminfer.data.frames import Column, Columns
 from glminfer.data.later import NewRows, new_rows
 from glminfer.data.learning import evaluated, subset_mask
 from glminfer.data.pieces import in_pieces
-from glminfer.data.reading import Given, Reading, condition, given, read
+from glminfer.data.reading import Given, Reading, condition
 from glminfer.data.response import ResponseSpec, learn_response
 from glminfer.data.rows import Rows
 from glminfer.data.sample_rows import Storage, sample_rows, some_rows, with_outcome
@@ -259,44 +261,28 @@ def learn(
     """
     from glminfer.data.piecewise import learn_in_pieces
 
-    arguments = {"weights": weights, "trials": trials, "offset": offset, "subset": subset, "missing": missing}
-    told = {"event": event, "env": env, "caller": caller, "also": also}
+    asked = Arguments(weights, trials, offset, subset, missing, event, env, caller, also)
     table = in_pieces(data)
     if table is not None:
-        sample = learn_in_pieces(formula, table, **arguments, **told, coded=storage.coded)
+        sample = learn_in_pieces(formula, table, asked, storage.coded)
     else:
-        sample = learn_columns(formula, data, **arguments, **told, storage=storage)
+        sample = learn_columns(formula, data, asked, storage)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
 
 
 @np.errstate(all="ignore")
-def learn_columns(
-    formula: str,
-    data: Any,
-    *,
-    weights: Any = None,
-    trials: Any = None,
-    offset: Any = None,
-    subset: Any = None,
-    missing: Literal["drop", "raise"] = "drop",
-    event: Any = None,
-    env: Mapping[str, Any] | None = None,
-    caller: Mapping[str, Any] | None = None,
-    also: Sequence[tuple[str, Column]] = (),
-    storage: Storage = _PLAIN,
-) -> Sample:
+def learn_columns(formula: str, data: Any, asked: Arguments, storage: Storage = _PLAIN) -> Sample:
     """As `learn`, but the left side may be empty: ``y`` is then NaN and the outcomes come from elsewhere."""
-    one_of(missing, ("drop", "raise"), "missing")
-    how = given(weights=weights, trials=trials, offset=offset, subset=subset)
-    reading = read(formula, data, how, Scope(env or {}, caller or {}))
-    columns = _columns(reading, data, how, subset)
-    extras = _extras(columns, data, weights=weights, trials=trials, offset=offset)
-    selection = complete_rows(reading, columns, [*extras.items(), *also], subset, data)
-    values = evaluated(reading.expressions, columns, selection, reading.scope, check=lambda: selection.check(missing))
+    how, reading = asked.reading(formula, data)
+    columns = _columns(reading, data, how, asked.subset)
+    extras = _extras(columns, data, asked.beside)
+    selection = complete_rows(reading, columns, [*extras.items(), *asked.also], asked.subset, data)
+    said = partial(selection.check, asked.missing)
+    values = evaluated(reading.expressions, columns, selection, reading.scope, check=said)
     extras = {k: selection.of(v) for k, v in extras.items()}
-    return _sample(reading, how, columns, selection, values, extras, event, storage)
+    return _sample(reading, how, columns, selection, values, extras, asked.event, storage)
 
 
 def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
@@ -308,7 +294,7 @@ def _columns(reading: Reading, data: Any, how: Given, subset: Any) -> Columns:
     return with_sequences(columns, expressions, reading.scope)
 
 
-def _extras(columns: Columns, data: Any, **values: Any) -> dict[str, Floats]:
+def _extras(columns: Columns, data: Any, values: Mapping[str, Any]) -> dict[str, Floats]:
     """Weights, trials and offset as floats over all rows."""
     frame = {True: columns, False: data}
     return {k: frames.aligned(v, frame[isinstance(v, str)], k) for k, v in values.items() if v is not None}

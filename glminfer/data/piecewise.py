@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from operator import add
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data import frames
+from glminfer.data.arguments import Arguments
 from glminfer.data.columns import Column, Mask, pick
 from glminfer.data.design import Sample, learned_design
 from glminfer.data.digests import digest, distinct
@@ -30,14 +31,14 @@ from glminfer.data.long_factors import far_from_zero
 from glminfer.data.looks import Floats, Look, Part, Question, fill, look
 from glminfer.data.one_reading import Once, read_once, spec_of
 from glminfer.data.pieces import Held, InPieces, Pieces
-from glminfer.data.reading import Reading, condition, given, read
+from glminfer.data.reading import Reading, condition
 from glminfer.data.response import learn_response, refuse_one_class
 from glminfer.data.rowwise import is_rowwise, is_stateful
 from glminfer.data.scope import Scope
 from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
 from glminfer.data.vectors import numeric_offset, outcome, prior_weights, refuse_infinite_values
-from glminfer.errors import ResponseError, one_of
+from glminfer.errors import ResponseError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,30 +74,15 @@ class Table:
 
 
 @np.errstate(all="ignore")
-def learn_in_pieces(
-    formula: str,
-    data: InPieces,
-    *,
-    weights: Any = None,
-    trials: Any = None,
-    offset: Any = None,
-    subset: Any = None,
-    missing: Literal["drop", "raise"] = "drop",
-    event: Any = None,
-    env: Mapping[str, Any] | None = None,
-    caller: Mapping[str, Any] | None = None,
-    also: Sequence[tuple[str, Column]] = (),
-    coded: bool | None = False,
-) -> Sample:
+def learn_in_pieces(formula: str, data: InPieces, asked: Arguments, coded: bool | None = False) -> Sample:
     """As `learn_columns`, from a table in pieces; the arguments are as there."""
-    one_of(missing, ("drop", "raise"), "missing")
-    how = given(weights=weights, trials=trials, offset=offset, subset=subset)
-    reading = read(formula, data, how, Scope(env or {}, caller or {}))
-    table = _opened(Question(reading, how, _rowwise(reading), coded=coded), data, subset)
-    beside, rows = {"weights": weights, "trials": trials, "offset": offset}, Columns({}, None, table.n, data)
-    known = {k: frames.aligned(v, rows, k) for k, v in beside.items() if v is not None and not isinstance(v, str)}
-    parts = _parts(table, known, also, _whole_subset(table, rows, subset))
-    return _learned(table, parts, missing, event, rows)
+    how, reading = asked.reading(formula, data)
+    table = _opened(Question(reading, how, _rowwise(reading), coded=coded), data, asked.subset)
+    rows = Columns({}, None, table.n, data)
+    values = ((k, v) for k, v in asked.beside.items() if v is not None and not isinstance(v, str))
+    known = {k: frames.aligned(v, rows, k) for k, v in values}
+    parts = _parts(table, known, asked.also, _whole_subset(table, rows, asked.subset))
+    return _learned(table, parts, asked.missing, asked.event, rows)
 
 
 def _rowwise(reading: Reading) -> tuple[Expression, ...]:

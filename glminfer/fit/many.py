@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data import frames
+from glminfer.data.arguments import Arguments
 from glminfer.data.columns import Factor, numbers
 from glminfer.data.design import Sample, learn, learn_columns
 from glminfer.data.formula import checked_text, expand, names_in, parse, written
@@ -35,7 +36,7 @@ def fit_many(
     given = many_columns(_kept(outcomes), data, "outcomes", names)
     options = {name: call[name] for name in ARGUMENTS if name != "event"}
     text = expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")  # "." is what is no outcome
-    sample = learn_columns(f"~ {text}", data, **options, caller=caller, storage=storage(call))
+    sample = learn_columns(f"~ {text}", data, Arguments(**options, caller=caller), storage(call))
     both = sorted(set(given.names) & sample.design.used)
     if both:
         raise FormulaError(f"{both[0]!r} is an outcome and a covariate: an outcome cannot explain itself.")
