@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.rows_coded import in_codes
 from glminfer.data.sessions import Sessions, sessions
 from glminfer.data.values import whole_number
 from glminfer.errors import InputError, counted, nearest, one_of
@@ -16,6 +17,7 @@ from glminfer.inference import rearranged, schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.rearranged import Arrangements, Statistics
 from glminfer.inference.schemes import SCHEMES, Moves, Plan, Scheme
+from glminfer.numerics import kernels
 from glminfer.numerics.blocks import Array
 
 TITLES = {"score": "score statistic", "LR": "likelihood ratio"}
@@ -102,7 +104,10 @@ def refuse_idle(asked: Request, columns: NDArray[Any], text: str, found: Session
 def columns_of(fit: FitRecord, terms: list[str]) -> Array:
     """The columns of some terms on the rows of positive weight."""
     _, sample = fit.with_rows()
-    return np.asarray(sample.X[:, term_names.columns_of(fit, terms)][sample.weights > 0])
+    wanted, used = term_names.columns_of(fit, terms), sample.weights > 0
+    if sample.rows.coded is None:
+        return np.asarray(sample.X[:, wanted][used])
+    return np.asarray(sample.rows.map(kernels.combined, np.eye(len(fit.columns))[:, wanted])[used])
 
 
 # from the request to a distribution ----------------------------------------------------------------------------------
@@ -140,8 +145,10 @@ def plan_for(asked: Request, found: Sessions, columns: NDArray[Any]) -> Moves:
 
 def _values(fit: FitRecord, terms: list[str], found: Sessions) -> Array:
     _, sample = fit.with_rows()
-    X, tested = sample.X[sample.weights > 0], term_names.columns_of(fit, terms)
-    return rearranged.session_values(X[:, tested], X[:, term_names.columns_without(fit, terms)], found)
+    used, others = np.flatnonzero(sample.weights > 0), np.array(term_names.columns_without(fit, terms), dtype=np.intp)
+    coded = sample.rows.coded is not None
+    nuisance = in_codes(sample.rows).X[used].chosen(others) if coded else sample.X[used][:, others]
+    return rearranged.session_values(columns_of(fit, terms), nuisance, found)
 
 
 # what is said --------------------------------------------------------------------------------------------------------

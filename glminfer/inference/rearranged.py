@@ -21,11 +21,14 @@ from glminfer.fit.starts import flat_start
 from glminfer.inference import schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.likelihood import efficient, informed
+from glminfer.inference.rearranged_codes import CodedTested, coded_ratio_statistics, tested_codes
 from glminfer.inference.schemes import Plan
-from glminfer.numerics import kernels, permutations
+from glminfer.numerics import kernels, permutations, permutations_coded
 from glminfer.numerics.blocks import Array, Block
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.newton import maximise
-from glminfer.numerics.permutations import MovedLikelihood, NullScores
+from glminfer.numerics.permutations import GroupScores, MovedLikelihood, NullScores
+from glminfer.numerics.permutations_coded import CodedScores
 from glminfer.numerics.room import refuse_without_room
 from glminfer.numerics.selection import Selection
 from glminfer.numerics.threads import one_by_one
@@ -51,10 +54,10 @@ class Tested:
         The t rows; rows that the null model separates weigh nothing.
     null : Nested
         The null model's estimate.
-    smaller : (r, q)
-        Basis of the nuisance columns in working coordinates.
+    smaller : (r, k)
+        Basis of those that say something, in working coordinates.
     Z : (n, q)
-        The nuisance columns.
+        The nuisance columns, also those that say nothing on the t rows.
     X : (n, d)
         The tested columns, orthogonal to the nuisance columns in the metric of the null model.
     """
@@ -78,7 +81,7 @@ class Tested:
         return np.asarray((left - Q @ (Q.T @ left)) / np.linalg.norm(self.X, axis=0))
 
 
-def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
+def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested | CodedTested:
     """The tested part of a fit; the null model is fitted on ``targets`` (t,) of its n rows of positive weight.
 
     Raises
@@ -88,33 +91,43 @@ def tested_part(fit: FitRecord, terms: list[str], targets: Codes) -> Tested:
     """
     where = stage_of(fit)
     if isinstance(where.space.basis.T, Selection):
+        found = tested_codes(where, term_names.columns_without(fit, terms), targets)
+        if found is not None:
+            _refuse_unfinished(found.summit.solution.status[0], terms)
+            _refuse_explained(found.X, terms)
+            return found
         n, r = where.space.rows.n, where.space.basis.rank
         refuse_without_room((_COPIES, n, r), f"Dense columns of {n:,} rows, {r:,} columns, to move,", _OTHERS)
     where = in_full(where)
     everything = in_memory(where.space.rows).whole
     used = np.flatnonzero(everything.weights[:, 0] > 0)
     here = _on(where, used[targets])
-    spaces = span(here, term_names.columns_without(fit, terms)), np.eye(where.space.basis.rank)
+    nuisance = span(here, term_names.columns_without(fit, terms))
+    spaces = nuisance, np.eye(where.space.basis.rank)
     if len(targets) < len(used):  # a level may have no rows there
         products = here.space.rows.sum(kernels.column_products)
         spaces = informed(here, products, spaces[0]), informed(here, products, spaces[1])
     null = nested_fits(here, [spaces[0]])[0]
-    _refuse_unfinished(null, terms)
+    _refuse_unfinished(null.status, terms)
     here, _, smaller, A = efficient(here, null, spaces)
-    if not A.shape[1]:
-        raise InputError(
-            f"{' + '.join(terms)} is a combination of the other columns of the model, so nothing of it is left to test."
-        )
+    _refuse_explained(A, terms)
     X = everything.X[used]
-    return Tested(here, null, smaller, X @ smaller, X @ A)
+    return Tested(here, null, smaller, X @ nuisance, X @ A)
 
 
 def _on(where: Stage, rows: Codes) -> Stage:
     return replace(where, space=replace(where.space, rows=MemoryRows(in_memory(where.space.rows).whole.rows(rows))))
 
 
-def _refuse_unfinished(null: Nested, terms: list[str]) -> None:
-    if null.status is Status.LIMIT:
+def _refuse_explained(directions: Array, terms: list[str]) -> None:
+    if not directions.shape[1]:
+        raise InputError(
+            f"{' + '.join(terms)} is a combination of the other columns of the model, so nothing of it is left to test."
+        )
+
+
+def _refuse_unfinished(status: Status, terms: list[str]) -> None:
+    if status is Status.LIMIT:
         raise InputError(f"The model without {' + '.join(terms)} did not reach its maximum, so it has no scores.")
 
 
@@ -184,19 +197,26 @@ def at_once(numbers: int) -> int:
     return int(np.clip(_AT_ONCE // max(numbers, 1), 1, 256))
 
 
-def score_statistics(null: NullScores, moved: Array) -> Statistics:
+def score_statistics(null: NullScores | CodedScores, moved: Array) -> Statistics:
     """Rao's statistic of arrangements (B, t) of the columns ``moved`` (n, d) (91)."""
     columns = np.ascontiguousarray(moved.T)
+    if isinstance(null, CodedScores):
+        return lambda sources: permutations_coded.moved_statistics(null, columns[:, sources])
     return lambda sources: permutations.moved_statistics(null, columns[:, sources])[:, 0]
 
 
-def ratio_statistics(part: Tested, moved: Array) -> Statistics:
+def ratio_statistics(part: Tested | CodedTested, moved: Array) -> Statistics:
     """Likelihood ratios of arrangements of the columns ``moved`` (n, d), refitted together (92)."""
-    if part.null.separated is not None:
+    separated = part.null.separated if isinstance(part, Tested) else part.summit.separated
+    if separated is not None:
         raise InputError(
             "The model without the tested term is separated, and its refits with moved columns are not comparable; "
             "use statistic='score', which leaves the separated rows out."
         )
+    return _ratios(part, moved) if isinstance(part, Tested) else coded_ratio_statistics(part, moved)
+
+
+def _ratios(part: Tested, moved: Array) -> Statistics:
     whole = in_memory(part.stage.space.rows).whole
     rows = replace(whole, X=np.ascontiguousarray(whole.X @ part.smaller))
     known = np.linalg.lstsq(part.smaller, part.null.coef, rcond=None)[0]
@@ -222,29 +242,39 @@ def _alone(where: Stage, rows: Block, columns: Array) -> float:
     return float(climb(both, where.family, method, flat_start(both, where.family)).solution.terms.loglik[0])
 
 
-def flip_statistics(part: Tested, found: Sessions) -> Statistics:
+def flip_statistics(part: Tested | CodedTested, found: Sessions) -> Statistics:
     """Standardised statistics of signs (B, G) of the sessions' effective scores (93)."""
-    groups = permutations.group_scores(part.scores(), part.X, found.codes, found.count)
+    groups = sums_of_groups(part, found.codes, found.count)
     return lambda signs: permutations.flipped_statistics(groups, signs)
+
+
+def sums_of_groups(part: Tested | CodedTested, codes: Codes, count: int) -> GroupScores:
+    """The sums over groups with codes (n,) that signs or weights are applied to, all rows being the null model's."""
+    if isinstance(part, CodedTested):
+        return permutations_coded.group_scores(part.scores(), part.X, codes, count)
+    return permutations.group_scores(part.scores(), part.X, codes, count)
 
 
 # values of whole sessions --------------------------------------------------------------------------------------------
 
 
-def constant_within(columns: Array, found: Sessions) -> NDArray[np.bool_]:
+def constant_within(columns: Array | Mixed, found: Sessions) -> NDArray[np.bool_]:
     """Which columns (n, k) have one value in each session."""
-    first = columns[found.rows[found.starts[:-1]]][found.codes]
+    at = found.rows[found.starts[:-1]][found.codes]
+    if isinstance(columns, Mixed):
+        return np.asarray(columns.farthest(columns[at]) <= _ALIKE * columns.largest())
+    first = columns[at]
     size = np.abs(columns).max(axis=0, initial=0.0)
     return np.asarray(np.abs(columns - first).max(axis=0, initial=0.0) <= _ALIKE * size)
 
 
-def session_values(columns: Array, nuisance: Array, found: Sessions) -> Array:
+def session_values(columns: Array, nuisance: Array | Mixed, found: Sessions) -> Array:
     """What is left of columns (n, k) that are constant within sessions after least squares over sessions (n, d).
 
     Only nuisance columns that are constant within sessions as well are regressed on; all stay in the model.
     """
     one = found.rows[found.starts[:-1]]
-    return left_over(columns[one], nuisance[one][:, constant_within(nuisance, found)])[found.codes]
+    return left_over(columns[one], np.asarray(nuisance[one])[:, constant_within(nuisance, found)])[found.codes]
 
 
 def left_over(columns: Array, nuisance: Array) -> Array:

@@ -18,6 +18,7 @@ from glminfer.errors import InputError, counted
 
 Codes = NDArray[np.intp]
 Floats = NDArray[np.float64]
+_MANY = 30  # things of which there are more orders than anyone draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +123,16 @@ class Runs:
 
     @property
     def count(self) -> int:
-        """The product of the factorials of the groups' numbers of runs."""
-        return math.prod(math.factorial(k) for k in self._sizes())
+        """The product of the groups' numbers of orders."""
+        return math.prod(_orders(k) for k in self._sizes())
 
     def _sizes(self) -> list[int]:
         return [int(k) for k in np.bincount(self.groups)]
 
     def arrangement(self, k: int) -> Codes:
         """The k-th of all orders of the runs, the groups' own orders counted like digits."""
+        if not k:
+            return self._in_order(np.arange(len(self.groups)))
         order, first = [], 0
         for size in self._sizes():
             k, own = divmod(k, math.factorial(size))
@@ -151,8 +154,15 @@ class Runs:
         return self.rows[np.arange(len(self.rows)) + np.repeat(self.starts[order] - ends + lengths, lengths)]
 
 
+def _orders(size: int) -> int:
+    """The number of orders of so many things; of many things a number that is as far beyond what can be drawn."""
+    return math.factorial(min(size, _MANY))
+
+
 def _unranked(k: int, size: int) -> list[int]:
     """The k-th permutation of range(size); 0 is the identity."""
+    if not k:
+        return list(range(size))
     left, found = list(range(size)), []
     for remaining in range(size - 1, -1, -1):
         where, k = divmod(k, math.factorial(remaining))
@@ -174,7 +184,7 @@ class Labels:
     @property
     def count(self) -> int:
         """All orders of the sessions."""
-        return math.factorial(self.sessions.count)
+        return _orders(self.sessions.count)
 
     def arrangement(self, k: int) -> Codes:
         """The k-th order of the sessions."""

@@ -16,6 +16,7 @@ from glminfer.fit.records import FitRecord
 from glminfer.inference import rearranged, schemes
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import Grouping, groupings
+from glminfer.inference.exchange import columns_of
 from glminfer.inference.rearranged import Arrangements
 from glminfer.inference.table import Table, headed
 from glminfer.numerics import permutations
@@ -99,7 +100,7 @@ def wild_bootstrap_test(
     used = sample.weights > 0
     part = rearranged.tested_part(fit, terms, np.arange(int(used.sum())))
     _refuse_too_few(way, part.X.shape[1], terms)
-    sums = permutations.group_scores(part.scores(), part.X, way.codes[used], way.count)
+    sums = rearranged.sums_of_groups(part, way.codes[used], way.count)
     statistics = partial(permutations.bootstrapped_statistics, sums, refreshed=statistic == "wald")
     lots = rearranged.arrangements(schemes.Weights(way.count, _VALUES[chosen]), n, seed)
     with one_blas_thread():
@@ -146,7 +147,7 @@ def _lonely(fit: FitRecord, terms: list[str], way: Grouping) -> list[str]:
     """A covariate of clusters with two values, one of which only few clusters have."""
     _, sample = fit.with_rows()
     used = sample.weights > 0
-    columns, codes = sample.X[used][:, term_names.columns_of(fit, terms)], way.codes[used]
+    columns, codes = columns_of(fit, terms), way.codes[used]
     first = np.unique(codes, return_index=True)[1]
     found = columns[first]
     if columns.shape[1] != 1 or not np.array_equal(columns, found[codes]):

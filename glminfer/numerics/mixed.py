@@ -284,6 +284,26 @@ class Mixed:
                 total += part.found(table)
         return total.astype(np.float64)
 
+    def beside(self, columns: Array) -> Mixed:
+        """The same with further dense columns (n, d) at its end."""
+        p, d = self.layout.width, columns.shape[1]
+        return mixed(np.hstack([self.dense, columns]), np.append(self.spots, np.arange(p, p + d)), self.parts)
+
+    def farthest(self, other: Mixed) -> Array:
+        """Largest absolute difference of each column from that of other rows of the same columns, (p,)."""
+        out = np.zeros(self.layout.width)
+        out[self.spots] = np.abs(self.dense - other.dense).max(axis=0, initial=0.0)
+        for part, apart in zip(self.parts, other.parts, strict=True):
+            ones = np.ones((len(self), 1))
+            mine, theirs = (ones if one.values is None else one.values for one in (part, apart))
+            same = part.codes == apart.codes
+            for places, a, b in zip(part.places.T, mine.T, theirs.T, strict=True):
+                sizes = np.zeros(len(places))
+                np.maximum.at(sizes, part.codes, np.abs(np.where(same, a - b, a)))
+                np.maximum.at(sizes, apart.codes, np.where(same, 0.0, np.abs(b)))
+                out[places[places >= 0]] = sizes[places >= 0]
+        return out
+
     def with_dense(self, which: NDArray[np.bool_], columns: Array) -> Mixed:
         """The same with other numbers in some of the dense columns."""
         dense = self.dense.copy()

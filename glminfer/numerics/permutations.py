@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.numerics import linalg
+from glminfer.numerics.alike import takes_codes
 from glminfer.numerics.blocks import Array, Block, Terms
 from glminfer.numerics.families import Family
 from glminfer.numerics.kernels import weighted
@@ -39,6 +40,7 @@ class NullScores:
     nuisance: Array
 
 
+@takes_codes
 def contributions(block: Block, coef: Array, family: Family) -> Array:
     """w s and w S of each row under m models, side by side (n, 2m)."""
     _, score, expected, _ = family.pointwise(block.y, block.eta(coef))
@@ -94,11 +96,11 @@ def moved_statistics(null: NullScores, moved: Array) -> Array:
             raw = (moved[a] * moved[b]) @ null.weight
             V[:, :, a, b] = V[:, :, b, a] = raw - np.einsum("Bmq,Bmq->Bm", along[a], along[b])
             if a == b:
-                _clear(V[:, :, a, a], raw)
+                clear(V[:, :, a, a], raw)
     return quadratic_forms(np.moveaxis(U, 0, -1), V)
 
 
-def _clear(V: Array, raw: Array) -> None:
+def clear(V: Array, raw: Array) -> None:
     """Zero, in place, what rounding leaves of a variance where the nuisance columns explain a column."""
     V[_COLLINEAR * raw >= V] = 0.0
 
@@ -167,7 +169,7 @@ def flipped_statistics(groups: GroupScores, signs: Array) -> Array:
     raw = groups.information.sum(axis=0)
     V = raw - np.einsum("Bqa,Bqb->Bab", along, along)
     for a in range(len(raw)):
-        _clear(V[:, a, a], raw[a, a])
+        clear(V[:, a, a], raw[a, a])
     return quadratic_forms(U, V)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from coded_cases import APART, CASES, CODES, DUMMIES, QUESTIONS, trials
+from coded_cases import APART, CASES, CODES, DUMMIES, QUESTIONS, trials, with_outcomes
 from engines import everything, parquet, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -278,10 +278,82 @@ def test_too_large_a_matrix_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     way = "Wald tests need them where columns are aliased: test='LR' does not. Type II"
     with pytest.raises(gi.DataError, match=rf"Sum-coded columns of 20,000 rows, 454 columns, take .* {way}"):
         aliased.anova(type="III", test="wald")
-    with pytest.raises(
-        gi.DataError, match=r"Dense columns of 20,000 rows, 301 columns, to move, take .* Leave the long"
+    for test in (
+        fit.permutation_test("x", scheme="free", n=9),
+        fit.permutation_test("x", scheme="sign_flip", by="mouse", n=9),
+        fit.permutation_test("x", scheme="free", n=2, statistic="LR"),
+        fit.wild_bootstrap_test("x", cluster="mouse", n=9),
     ):
-        fit.permutation_test("x", scheme="free", n=9)
+        assert np.isfinite(test.statistic).all()
+    with pytest.raises(gi.DataError, match=r"299 columns of 20,000 rows to move take .* Test fewer columns at once"):
+        fit.permutation_test("session", scheme="free", n=9)
+    monkeypatch.setattr("glminfer.numerics.room.free_memory", lambda: 3e7)
+    with pytest.raises(gi.DataError, match=r"Scores of 20,000 groups over 300 columns take"):
+        fit.wild_bootstrap_test("x", cluster=np.arange(20_000), n=9)
+    alone = gi.logit("y ~ session - 1", frame)
+    with pytest.raises(gi.DataError, match=r"Dense columns of 20,000 rows, 300 columns, to move, take .* Leave"):
+        alone.permutation_test("session", scheme="free", n=9)
+
+
+# permutations ---------------------------------------------------------------------------------------------------------
+
+SCHEMES: dict[str, dict[str, Any]] = {
+    "free": {},
+    "within": {"by": "session"},
+    "blocks": {"block": 5, "order": "t"},
+    "circular_shift": {"by": "session"},
+    "linear_shift": {"by": "mouse", "max_shift": 3},
+    "swap": {"by": "mouse"},
+    "sign_flip": {"by": "mouse"},
+}
+
+
+def permutable(kind: str) -> pd.DataFrame:
+    """With a covariate of mice, which they exchange as a value."""
+    return cells(trials(500), kind).assign(t=lambda f: np.arange(len(f)), dose=lambda f: f.mouse.astype(int) % 3)
+
+
+@pytest.mark.parametrize("kind", ["ordinary", "separated", "empty"])
+@pytest.mark.parametrize(
+    ("formula", "term"),
+    [
+        ("y ~ x + side + session", "side"),
+        ("y ~ session * x + side", "session"),
+        ("y ~ session * x + side", "session:x"),
+        ("y ~ side * session + dose", "dose"),
+        ("y ~ x + age + session + z", "z"),
+    ],
+)
+def test_permutations_of_codes(formula: str, term: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gi.SeparationWarning)
+        codes, dummies = both(formula, permutable(kind), weights="w")
+    found = []
+    schemes = dict(SCHEMES)
+    if term in ("session", "dose"):  # with one value in each group nothing can be exchanged within it
+        for s in ("within", "circular_shift") if term == "session" else ("linear_shift",):
+            schemes[s] = {"by": "side"} | ({"max_shift": 3} if s == "linear_shift" else {})
+    for fit in (dummies, codes):
+        tests = [fit.permutation_test(term, scheme=s, n=9, seed=2, **how) for s, how in schemes.items()]
+        tests.append(fit.wild_bootstrap_test(term, cluster="mouse", n=9, seed=2))
+        if kind == "ordinary":
+            tests.append(fit.permutation_test(term, scheme="free", n=3, seed=2, statistic="LR"))
+        found.append(tests)
+        monkeypatch.setattr("glminfer.inference.rearranged.in_full", None)  # not of codes
+    for mine, theirs in zip(found[1], found[0], strict=True):
+        same({"table": mine}, {"table": theirs}, rtol=1e-8)
+        np.testing.assert_allclose(mine.distribution, theirs.distribution, rtol=1e-7, atol=1e-9)
+        assert mine.heading == theirs.heading
+
+
+def test_what_is_explained_is_not_permuted() -> None:
+    fit = gi.logit("y ~ x + session + age", trials(), control=CODES)
+    with pytest.raises(gi.InputError, match="age is a combination of the other columns of the model, so nothing of it"):
+        fit.permutation_test("age", scheme="free", n=9)
+    with pytest.warns(gi.SeparationWarning):
+        apart = gi.logit("y ~ x + session", with_outcomes(s3=1), control=CODES)
+    with pytest.raises(gi.InputError, match="The model without the tested term is separated, and its refits"):
+        apart.permutation_test("x", scheme="free", n=9, statistic="LR")
 
 
 # type III ------------------------------------------------------------------------------------------------------------

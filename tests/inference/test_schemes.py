@@ -51,6 +51,15 @@ def test_all_arrangements_are_counted_and_different(name):
         assert every[0] == tuple(plan.targets)
 
 
+@pytest.mark.parametrize("sizes", [[300_000], [200, 299_800], [1] * 5 + [40] * 5_000])
+def test_orders_of_many_rows_are_neither_counted_nor_searched(sizes):
+    """The factorial of 300,000 has a million and a half digits."""
+    found = in_sessions(sizes)
+    for plan in (schemes.rows_within(found), schemes.Labels(in_sessions([1] * 200_000))):
+        assert plan.count > 1e30
+        np.testing.assert_array_equal(plan.arrangement(0), plan.targets)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_random_arrangements_are_drawn_evenly(name):
     plan, count = SMALL[name]

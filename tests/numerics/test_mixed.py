@@ -59,6 +59,9 @@ def test_products(shape: tuple[int, int, int, bool]) -> None:
     kept = np.sort(rng.choice(p, p - 2, replace=False))
     np.testing.assert_array_equal(np.asarray(X.chosen(kept)), full[:, kept])
     assert X.shape == full.shape
+    other = rng.integers(0, n, n)
+    np.testing.assert_allclose(X.farthest(X[other]), np.abs(full - full[other]).max(axis=0))
+    np.testing.assert_array_equal(np.asarray(X.beside(w)), np.hstack([full, w]))
 
 
 def definite(shape: tuple[int, int, int, bool]) -> tuple[Mixed, np.ndarray]:
