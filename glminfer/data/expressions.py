@@ -97,7 +97,7 @@ class Sequence:
 @functools.lru_cache(maxsize=4096)
 def expression(text: str, known: frozenset[str]) -> Expression:
     """Compile an expression, given the names of the columns."""
-    if text in known:
+    if text in known and not _is_call(text):
         return Expression(text, text, (text,))
     tree = _tree(text)
     quoted = quoted_column(tree.body)
@@ -160,6 +160,14 @@ def _tree(text: str) -> ast.Expression:
     except SyntaxError as error:
         advice = r_spelling(text) or " A column whose name is not a plain word goes in backticks, `my x`."
         raise FormulaError(f"{text!r} is not an expression ({error.msg}).{advice}") from None
+
+
+def _is_call(text: str) -> bool:
+    """Whether a name stands in call position: a function then, though a column be called log(x) as a whole."""
+    try:
+        return isinstance(ast.parse(text, mode="eval").body, ast.Call)
+    except SyntaxError:
+        return False
 
 
 def _without_keywords(text: str) -> str:

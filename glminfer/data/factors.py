@@ -23,7 +23,7 @@ from glminfer.data.evaluation import Value, count_infinite, refuse_infinite
 from glminfer.data.expressions import Expression, shown_name
 from glminfer.data.filling import Codes, Numbers, Source, fill
 from glminfer.data.formula import Formula
-from glminfer.errors import DataError, counted
+from glminfer.errors import DataError, FormulaError, counted
 
 if TYPE_CHECKING:
     from glminfer.data.design import Design
@@ -113,6 +113,11 @@ def _columns(
     names = ["Intercept"] if formula.has_intercept else []
     terms = {"Intercept": slice(0, 1)} if formula.has_intercept else {}
     for term, flags in zip(formula.terms, full, strict=True):
+        if term.name in terms:  # of the other terms each has a name of its own
+            raise FormulaError(
+                "The formula has a column Intercept beside its own constant, which has that name. Write '- 1' to leave "
+                "the constant out, '- Intercept' to leave the column out, or rename the column."
+            )
         start = len(names)
         names += term_names([factors[f].names(flag) for f, flag in zip(term.factors, flags, strict=True)])
         terms[term.name] = slice(start, len(names))

@@ -80,7 +80,7 @@ def fit_path(sample: Sample, covariates: Beside | None, how: Penalised, call: Ma
 
 
 def _names(sample: Sample, covariates: Beside | None) -> tuple[str, ...]:
-    own = tuple(name for name in sample.design.columns if name != "Intercept")
+    own = sample.design.columns[int(sample.design.has_intercept) :]
     if covariates is not None:
         checked_against(covariates.names, own)
         own = (*own, *covariates.names)
@@ -88,6 +88,11 @@ def _names(sample: Sample, covariates: Beside | None) -> tuple[str, ...]:
         raise DataError(
             f"{sample.design.formula.text!r} has no columns to penalise; write them into the formula ('choice ~ .'), "
             "or give them with covariates=."
+        )
+    if "Intercept" in own:
+        raise DataError(
+            "A penalised column is called Intercept, as is the constant of a path in its tables. Leave the column out "
+            "(a formula has a constant of its own unless '- 1' is in it), or rename it."
         )
     return own
 

@@ -39,10 +39,15 @@ def wald_rows(fit: FitRecord, kind: str, cov: str, cluster: Any) -> Table:
         tested = _sum_coded(fit) if columns is None else _averaged(columns)
     covariance_line = f"Covariance: {chosen.kind} ({chosen.description})"
     rows = pd.DataFrame([_row(fit, one, chosen) for one in tested])
-    dof = float(chosen.dof)
-    reference = "χ² reference" if np.isinf(dof) else f"F(df, {dof:g}) reference"
     notes = [f"Note: {note}" for note in (*chosen.notes, *(one.why for one in tested if one.why))]
-    return headed(rows, [*heading(fit, kind, "wald", reference), covariance_line, *notes])
+    return headed(rows, [*heading(fit, kind, "wald", _reference(chosen)), covariance_line, *notes])
+
+
+def _reference(chosen: Covariance) -> str:
+    if np.isinf(chosen.dof):
+        return "χ² reference"
+    single = "" if chosen.leverages is None else ", with one df F(1, Satterthwaite's)"
+    return f"F(df, {chosen.dof:g}) reference{single}"
 
 
 _KINDS = {
@@ -105,9 +110,9 @@ def _row(fit: FitRecord, one: _Tested, chosen: Covariance) -> dict[str, Any]:
         return {"term": one.term, "df": one.estimable, "statistic": np.nan, "p_value": np.nan}
     joint = quadratic(fit, one.L, np.zeros(len(one.L)), chosen, [one.term] * len(one.L))
     wald, df = joint.wald, joint.df
-    denominator = float(chosen.dof)
     if not df:
         return {"term": one.term, "df": 0, "statistic": np.nan, "p_value": np.nan}
+    denominator = float(chosen.dof_for(one.L[:1])[0]) if joint.independent == 1 else float(chosen.dof)
     p_value = f_tail(wald / df, df, denominator)
     if np.isinf(denominator):
         return {"term": one.term, "df": df, "statistic": wald, "p_value": p_value}

@@ -244,6 +244,13 @@ def test_columns_with_the_names_of_functions():
     assert learn("y ~ .", frame).design.columns[5] == 'Q("my x")'
 
 
+def test_a_call_is_a_function_though_a_column_be_called_like_it():
+    frame = FRAME[["y", "x"]].assign(**{"exp(x)": FRAME.z, "I(x ** 2)": FRAME.z + 1})
+    sample = learn("y ~ exp(x) + I(x ** 2) + `exp(x)`", frame)
+    np.testing.assert_array_equal(sample.X[:, 1:], np.column_stack([np.exp(FRAME.x), FRAME.x**2, FRAME.z]))
+    assert sample.design.columns[1:] == ("exp(x)", "I(x ** 2)", 'Q("exp(x)")')
+
+
 def test_functions_of_env_and_caller():
     expected = FRAME.x * 2
     assert np.array_equal(learn("y ~ double(x)", FRAME, caller=globals()).X[:, 1], expected)
@@ -649,3 +656,19 @@ def test_dates_of_any_frame_may_be_labels(make):
     assert sample.n_dropped == 3
     assert sample.design.columns[-1].startswith("C(day)[T.2016-12-16")
     assert "day holds dates or times" in raised("y ~ day", make(frame))
+
+
+@pytest.mark.parametrize("formula", ["y ~ .", "y ~ x + Intercept"])
+def test_a_column_called_intercept_beside_the_constant(formula):
+    frame = FRAME[["y", "x"]].assign(Intercept=1.0)
+    told = (
+        "The formula has a column Intercept beside its own constant, which has that name. Write '- 1' to leave the "
+        "constant out, '- Intercept' to leave the column out, or rename the column."
+    )
+    with pytest.raises(FormulaError) as error:
+        learn(formula, frame)
+    assert str(error.value) == told
+    for way_out in ("- 1", "- Intercept"):
+        sample = learn(f"{formula} {way_out}", frame)
+        assert sorted(sample.design.columns) == ["Intercept", "x"]
+        np.testing.assert_array_equal(sample.X[:, sample.design.columns.index("Intercept")], 1.0)

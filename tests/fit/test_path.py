@@ -351,3 +351,12 @@ def test_printed(path):
 def test_ridge_and_mixture_say_what_they_are(trials):
     for l1_ratio, words in ((0.0, "Ridge path"), (0.3, "Elastic-net (l1_ratio 0.3) path")):
         assert str(gi.logit_path("choice ~ contrast_left", trials, l1_ratio=l1_ratio, n_lambdas=3)).startswith(words)
+
+
+def test_a_penalised_column_called_intercept(trials, neurons):
+    told = "A penalised column is called Intercept, as is the constant of a path in its tables"
+    one = pd.DataFrame({"Intercept": np.ones(len(trials))}, index=trials.index)
+    with pytest.raises(gi.DataError, match=told):
+        gi.logit_path("choice ~ 1", trials, covariates=one)
+    with pytest.raises(gi.DataError, match=told):
+        gi.logit_path("choice ~ contrast_left + Intercept - 1", trials.assign(Intercept=1.0))

@@ -238,6 +238,23 @@ def test_satterthwaite_degrees_of_freedom(seed: int, link: str, grouped: bool, n
     assert (table.df < n_groups).all()
 
 
+@pytest.mark.parametrize("kind", ["II", "III"])
+def test_analysis_of_deviance_has_the_degrees_of_freedom_of_single_coefficients(kind: str) -> None:
+    """A treatment of two clusters of twelve: one and a half degrees of freedom, not eleven."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"c": np.arange(300) % 12, "x": rng.normal(size=300), "g": rng.choice(list("uvw"), 300)})
+    data["treated"] = (data.c < 2).astype(int)
+    data["y"] = rng.random(300) < 0.35 + 0.2 * data.treated
+    fit, how = gi.logit("y ~ x + g + treated", data), {"cov": "CR2", "cluster": "c"}
+    table = fit.anova(type=kind, test="wald", **how).set_index("term")
+    for term in ("x", "treated"):
+        alone = fit.wald_test(term, **how).iloc[0]
+        for column in ("statistic", "df", "df_denom", "p_value"):
+            assert table.loc[term, column] == pytest.approx(alone[column], rel=1e-10)
+    assert table.df_denom["treated"] < 2
+    assert table.df_denom["g"] == 11
+
+
 def test_satterthwaite_of_balanced_groups_is_known() -> None:
     """Half of 2G equal clusters are treated: the difference of means has 2(G - 1) degrees of freedom."""
     data = pd.DataFrame({"c": np.repeat(np.arange(10), 8), "y": np.tile([0, 1, 0, 1, 1, 0, 1, 0], 10)})
