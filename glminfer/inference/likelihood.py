@@ -30,6 +30,7 @@ from glminfer.fit.widening import widened
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import groupings, subsets
 from glminfer.inference.distributions import chi2_tail
+from glminfer.inference.nesting import refuse_unless_nested
 from glminfer.inference.table import Table, headed
 from glminfer.numerics import kernels, linalg
 from glminfer.numerics.blocks import Array, Terms
@@ -104,7 +105,8 @@ def lr_test(fit: FitRecord, other_or_terms: FitRecord | str | Sequence[str]) -> 
     Raises
     ------
     InputError
-        If the fits differ in rows, outcome, weights, offset, link or penalty, or have no likelihood to compare.
+        If the fits differ in rows, outcome, weights, offset, link or penalty, have no likelihood to compare, or neither
+        is nested in the other.
 
     References
     ----------
@@ -144,6 +146,7 @@ def _compared(fit: FitRecord, other: FitRecord) -> Table:
 def ratio_of_fits(small: FitRecord, large: FitRecord) -> Comparison:
     """The likelihood ratio of two comparable fits; of penalised ones under the penalty of the larger (55)."""
     if large.penalty is None:
+        refuse_unless_nested(small, large)
         return ratio(whole(small), whole(large))
     where = stage_of(large)
     return ratio(nested_fits(where, [_inside(small, large, where)])[0], whole(large))
