@@ -143,11 +143,13 @@ def _candidate_shelves(
     matrix, errors = found
     good = [k for k in range(len(given.names)) if k not in errors]
     whole = _candidate_shelf(text, data, _some(given, good), matrix, options)
-    shelves = []
+    if not errors:
+        return [whole]
+    place, shelves = {k: at for at, k in enumerate(good)}, []
     for readable, run in groupby(range(len(given.names)), key=lambda k: k not in errors):
         if readable:
             some = list(run)
-            part = _of_candidates(whole, [good.index(k) for k in some])
+            part = _of_candidates(whole, [place[k] for k in some])
             shelves.append(replace(part, recipe=OwnCovariate(text, _some(given, some))))
         else:
             alone = _of_candidates(whole, [0])
