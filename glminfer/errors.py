@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from numbers import Real
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,7 +78,9 @@ _SENTENCES = {
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for the closest known word, or an empty string."""
-    close = difflib.get_close_matches(word, [str(k) for k in known], n=1, cutoff=0.5)
+    words = [str(k) for k in known]
+    begun = [k for k in words if len(word) > 2 and k.lower().startswith(word.lower())]  # a word cut short
+    close = difflib.get_close_matches(word, begun or words, n=1, cutoff=0.0 if begun else 0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -86,11 +89,28 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def every(count: int, noun: str) -> str:
+    """``all 3 rows``, ``the only row``."""
+    return f"the only {noun}" if count == 1 else f"all {counted(count, noun)}"
+
+
+def is_number(value: Any) -> bool:
+    """Whether an option is one real number, of Python or NumPy; NaN and infinities are."""
+    return isinstance(value, Real) or (getattr(value, "ndim", None) == 0 and value.dtype.kind in "iuf")
+
+
+def told(value: Any) -> str:
+    """An option in a message: a number as it is, anything else with its kind."""
+    return str(value) if is_number(value) else described(value)
+
+
 def described(value: Any) -> str:
     """What was given in place of something else: ``5 (int)``, ``None``, ``a DataFrame``."""
     kind = type(value).__name__
     if value is None or isinstance(value, type):
         return repr(value)
+    if kind == "ndarray":
+        return f"an array of shape {value.shape}"
     shown = repr(value) if isinstance(value, str | bytes | int | float | complex | list | tuple | dict | set) else ""
     return f"{shown} ({kind})" if 0 < len(shown) <= 60 else f"{'an' if kind[0] in 'AEIOaeio' else 'a'} {kind}"
 
@@ -104,6 +124,7 @@ def checked_keywords(function: F) -> F:
     parameters = list(inspect.signature(function).parameters.values())
     known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     first = parameters[0] if parameters else None
+    flags = {p.name for p in parameters if p.annotation == "bool"}
     kinds = () if first is None else _records(first.annotation, function)
     several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     last, options = (None, known[2:]) if several else (1, [])
@@ -116,6 +137,8 @@ def checked_keywords(function: F) -> F:
                     f"{called}() has no argument {name!r}.{nearest(name, known)} "
                     f"It takes: {', '.join(k for k in known if k != 'self')}."
                 )
+            if name in flags and not _is_flag(kwargs[name]):
+                raise InputError(f"{name}={described(kwargs[name])} is neither True nor False.")
         if kinds:
             for given in args[:last] or [kwargs[name] for name in known[:1] if name in kwargs]:
                 if not isinstance(given, kinds):
@@ -123,6 +146,10 @@ def checked_keywords(function: F) -> F:
         return function(*args, **kwargs)
 
     return checked  # type: ignore[return-value]
+
+
+def _is_flag(value: Any) -> bool:
+    return type(value).__name__ in ("bool", "bool_") or (is_number(value) and value in (0, 1))
 
 
 def _records(annotation: Any, function: Callable[..., Any]) -> tuple[Any, ...]:
@@ -149,8 +176,9 @@ def _not_made(called: str, given: Any, kinds: tuple[Any, ...], options: list[str
 def one_of(value: str, choices: Iterable[str], what: str) -> str:
     """Return ``value`` if it is one of ``choices``, else raise naming all of them."""
     choices = list(choices)
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
+        given = repr(value) if isinstance(value, str | int | float | None) else described(value)
         raise InputError(
-            f"{what} {value!r} is not known.{nearest(str(value), choices)} Choose one of: {', '.join(choices)}."
+            f"{what} {given} is not known.{nearest(str(value), choices)} Choose one of: {', '.join(choices)}."
         )
     return value

@@ -187,8 +187,8 @@ def test_a_function_that_does_not_exist(trials):
 @pytest.mark.parametrize(
     ("formula", "advice"),
     [
-        ("y ~ factor(k)", "factor() in factor(k) is R's; here it is written C(g)."),
-        ("y ~ as.factor(k)", "as.factor is R's; here it is written C(g)."),
+        ("y ~ factor(k)", "factor() in factor(k) is R's; here it is written C(k)."),
+        ("y ~ as.factor(k)", "as.factor is R's; here it is written C(k)."),
         ("y ~ ifelse(x > 0, 1, 0)", "here it is written np.where(condition, a, b)."),
         ("y ~ x + (1 | g)", "'|' is the grammar of mixed models"),
         ("y ~ x %in% g", "%in% and other %…% operators are R's; write a:b for an interaction."),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import glminfer as gi
+from glminfer.errors import nearest
 
 
 @pytest.fixture(scope="module")
@@ -199,3 +200,86 @@ def test_every_verb_of_a_record_knows_what_it_is_asked_of():
     for function in asked:
         with pytest.raises(gi.InputError, match=r"is asked of what gi\.logit.* returns, and this is 5 \(int\)\."):
             function(5)
+
+
+# options of the wrong kind -------------------------------------------------------------------------------------------
+
+LEVEL = "is not a confidence level: it must lie strictly between 0 and 1, such as 0.95."
+DOF = "is not a number of degrees of freedom: it must be positive, or inf for the normal."
+TERMS = "Terms are named by text, such as 'x' or ['x', 'g']; this is"
+COV = "Give the name that fit.vcov would take; it is computed where it is needed."
+ENV = "env= is a dict of functions by name, env={'name': function}, and this is"
+KINDS = [
+    (
+        lambda f, t: f.tidy(cov=f.vcov("HC1")),
+        f"cov= is the name of a covariance, such as 'HC1', and this is a DataFrame. {COV}",
+    ),
+    (
+        lambda f, t: f.wald_test("x", cov=np.eye(4)),
+        f"cov= is the name of a covariance, such as 'HC1', and this is an array of shape (4, 4). {COV}",
+    ),
+    (
+        lambda f, t: f.score_test("z", cov=np.eye(4)),
+        "cov of a score test an array of shape (4, 4) is not known. Choose one of: model, HC0.",
+    ),
+    (lambda f, t: f.tidy(level="0.95"), f"level='0.95' (str) {LEVEL}"),
+    (lambda f, t: f.confint(level=None), f"level=None {LEVEL}"),
+    (lambda f, t: f.summary(level=[0.9, 0.95]), f"level=[0.9, 0.95] (list) {LEVEL}"),
+    (lambda f, t: f.tidy(level=np.float64(95)), f"level=95.0 {LEVEL}"),
+    (lambda f, t: f.tidy(dof="inf"), f"dof='inf' (str) {DOF}"),
+    (lambda f, t: f.wald_test("x", dof=[3]), f"dof=[3] (list) {DOF}"),
+    (
+        lambda f, t: f.predict(type="class", threshold="a"),
+        "threshold='a' (str) is not a probability: it must lie between 0 and 1.",
+    ),
+    (
+        lambda f, t: gi.stability(gi.logit_path("y ~ x + g", t), threshold="a"),
+        "threshold='a' (str) must be more than 0.5, at most 1: a share of the halves.",
+    ),
+    (lambda f, t: f.lr_test(5), f"{TERMS} 5 (int)."),
+    (lambda f, t: f.lr_test(None), f"{TERMS} None."),
+    (lambda f, t: gi.logit_many("x", t, outcomes=["y"]).lr_test(5), f"{TERMS} 5 (int)."),
+    (lambda f, t: gi.logit_many("x", t, outcomes=["y"]).score_test(["x", 3]), f"{TERMS} 3 (int)."),
+    (lambda f, t: f.delta(3), "3 is not an expression over coefficients, such as '-Intercept / x', or a list."),
+    (lambda f, t: f.residuals("quantile", seed="a"), "seed='a' must be a whole number, 0 or more."),
+    (lambda f, t: gi.logit("y ~ x", t, env=5), f"{ENV} 5 (int)."),
+    (lambda f, t: gi.logit_many("x", t, outcomes=["y"], env=[1]), f"{ENV} [1] (list)."),
+    (lambda f, t: f.tidy(exponentiate="yes"), "exponentiate='yes' (str) is neither True nor False."),
+    (lambda f, t: gi.logit_path("y ~ x", t, standardize=None), "standardize=None is neither True nor False."),
+    (lambda f, t: f.anova(test=t), "test a DataFrame is not known. Choose one of: LR, wald, score."),
+    (
+        lambda f, t: gi.logit_path("y ~ x", t, penalty_factor=[1, 2]),
+        "penalty_factor= has shape (2,) and there is 1 penalised column; give one factor for each, or a dict by column "
+        "name (1 for the others).",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "says"), KINDS)
+def test_options_of_the_wrong_kind(trials, fit, call, says):
+    frame = trials.assign(z=np.arange(150) % 7)
+    with pytest.raises(gi.InputError) as caught:
+        call(gi.logit("y ~ x + g", frame), frame)
+    assert str(caught.value) == says
+
+
+def test_numbers_and_flags_of_numpy_are_numbers_and_flags(fit):
+    plain = fit.tidy(level=0.5, dof=7, exponentiate=True)
+    for level in (np.float32(0.5), np.float64(0.5), np.array(0.5)):
+        for flag in (np.True_, 1):
+            pd.testing.assert_frame_equal(fit.tidy(level=level, dof=np.int64(7), exponentiate=flag), plain)
+    assert np.isfinite(fit.residuals("quantile", seed=np.int64(3))).all()
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "says"),
+    [
+        ("acc", ["deviance", "accuracy", "auc"], " Did you mean 'accuracy'?"),
+        ("con", ["count", "contrast_left", "contrast"], " Did you mean 'contrast'?"),
+        ("Weigh", ["height", "weights"], " Did you mean 'weights'?"),
+        ("xx", ["x", "xxl_of_them"], " Did you mean 'x'?"),
+        ("zebra", ["accuracy", "auc"], ""),
+    ],
+)
+def test_a_word_cut_short_is_completed(word, known, says):
+    assert nearest(word, known) == says

@@ -302,3 +302,56 @@ def test_predicted_classes_are_the_labels_of_the_data(trials):
     assert predicted.equals(flipped)
     as_bool = gi.logit("y ~ x", trials.assign(y=trials.y == 1)).predict(type="class")
     assert as_bool.dtype == bool
+
+
+EITHER = "and event= chooses between 0 and 1, False and True, or two labels. Leave it out, and write the event as a"
+MESSAGES = [
+    ("y", {"y": [1, 2, 1, 2], "event": 2}, f"y takes 2 values (1 and 2), not 0 and 1, {EITHER} condition: y == 2 ~ …"),
+    (
+        "y",
+        {"y": [-1, 1] * 2, "event": -1},
+        f"y takes 2 values (-1 and 1), not 0 and 1, {EITHER} condition: y == -1 ~ …",
+    ),
+    (
+        "y + z",
+        {"y": [0, 1, 2, 3], "z": [3, 3, 0, 1]},
+        "y + z takes 3 values (2, 3 and 4), not 0 and 1. Write counts out of n as cbind(y, z) ~ …, or a condition, "
+        "(y + z) > 0 ~ …",
+    ),
+    (
+        "y + z + y",
+        {"y": [0, 1, 2, 3], "z": [3, 3, 0, 1]},
+        "y + z + y takes 4 values (3, 4, 5 and 7), not 0 and 1. Write counts out of n as cbind(y + z + y, n - (y + z + "
+        "y)) ~ …, or a condition, (y + z + y) > 0 ~ …",
+    ),
+    (
+        "y",
+        {"y": [0, 1, 0, 1], "weights": np.zeros(4)},
+        "y has no row with a trial of positive weight. Rows of weight zero say nothing: check weights=, trials= and "
+        "the missing values.",
+    ),
+    (
+        "y",
+        {"y": [1, 0, 0, 1], "subset": "x < 1"},
+        "y is 1 in the only row. A logistic model needs both outcomes: check the coding of y, subset= and the missing "
+        "values.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("left", "given", "says"), MESSAGES)
+def test_messages_about_outcomes_name_what_was_given(left, given, says):
+    frame = {"x": np.arange(4.0), **{name: np.array(given[name]) for name in "yz" if name in given}}
+    options = {name: value for name, value in given.items() if name not in "yz"}
+    with pytest.raises(gi.ResponseError) as caught:
+        gi.logit(f"{left} ~ x", frame, **options)
+    assert str(caught.value) == says
+
+
+def test_the_only_row_that_misses_a_value():
+    with pytest.raises(gi.DataError) as caught:
+        gi.logit("y ~ x", {"y": [1.0], "x": [np.nan]})
+    assert str(caught.value) == (
+        "No rows are left to fit: the only row has missing values (1 missing in x). Leave the emptiest column out of "
+        "the formula."
+    )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from glminfer.data.columns import Column
 from glminfer.data.reading import Given, Reading, given, read
-from glminfer.data.scope import Scope
+from glminfer.data.scope import scope_of
 from glminfer.errors import one_of
 
 
@@ -35,4 +35,4 @@ class Arguments:
         """How the arguments were given, and the formula read for a table."""
         one_of(self.missing, ("drop", "raise"), "missing")
         how = given(**self.beside, subset=self.subset)
-        return how, read(formula, data, how, Scope(self.env or {}, self.caller or {}))
+        return how, read(formula, data, how, scope_of(self.env, self.caller))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,18 +138,43 @@ def updated(old: str, change: str) -> str:
     return f"{new_left} ~ {new_right}"
 
 
-def term_texts(terms: Any) -> list[str]:
-    """The texts of terms given as one string, "a + b", or several; what cannot be read is refused in these words."""
+def term_texts(terms: Any, columns: Sequence[str], known: Mapping[str, slice]) -> list[str]:
+    """The texts of terms given as one string, "a + b", or several; what cannot be read is refused in these words.
+
+    ``columns`` and ``known`` are the coefficients and terms of the fit that is asked.
+    """
+    given = named_terms(terms)
+    refuse_coefficients(given, columns, known)
+    for one in given:
+        if not has_dot(one):
+            parse(one)
+    return given
+
+
+def named_terms(terms: Any) -> list[str]:
+    """Terms given as one text or several."""
     given = [terms] if isinstance(terms, str) else list(terms) if isinstance(terms, Iterable) else [terms]
     for one in given:
         if not isinstance(one, str):
             raise InputError(f"Terms are named by text, such as 'x' or ['x', 'g']; this is {described(one)}.")
     if not any(one.strip() for one in given):
         raise InputError("No term is named; give the terms to test, such as 'x' or ['x', 'g'].")
-    for one in given:
-        if not has_dot(one):
-            parse(one)
     return given
+
+
+def refuse_coefficients(texts: Iterable[str], columns: Sequence[str], terms: Mapping[str, slice]) -> None:
+    """``C(race)[T.2]`` is no term, and no formula either."""
+    for text in texts:
+        names = [name for name in columns if "[" in name and name in text and name not in terms]
+        if names:
+            name = max(names, key=len)
+            at = list(columns).index(name)
+            owner = next(term for term, where in terms.items() if where.start <= at < where.stop)
+            raise InputError(
+                f"{name!r} is not a term of this fit but a coefficient of {owner!r}, and terms are tested with all "
+                f"their coefficients. One alone is tested by fit.wald_test({name!r}). The terms are: "
+                f"{', '.join(term for term in terms if term != 'Intercept')}."
+            )
 
 
 @functools.lru_cache(maxsize=128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +26,7 @@ from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
 from glminfer.data.values import UnseenLevels
 from glminfer.data.vectors import offset, outcome, prior_weights
-from glminfer.errors import DataError, counted
+from glminfer.errors import DataError, FormulaError, counted
 
 if TYPE_CHECKING:
     from glminfer.data.design import Design
@@ -68,7 +69,8 @@ def new_rows(design: Design, data: Any, unseen: str, response: bool, coded: bool
     everything = [*factors, *offsets, *left]
     arguments = _arguments(design, response)
     stored = [*stored_columns(everything), *arguments.values()]
-    columns = frames.take(data, stored, label_columns(everything))
+    with _said_of_new_data():
+        columns = frames.take(data, stored, label_columns(everything))
     columns = with_sequences(columns, everything, design.scope)
     n = columns.n if columns.data else frames.length(data)
     extras = {what: frames.aligned(name, columns, what) for what, name in arguments.items()}
@@ -89,8 +91,18 @@ def chunks(design: Design, data: InPieces) -> Iterator[Any]:
     if any(e.sequences or not is_stateful(e, design.scope) for e in everything):
         return iter([data])
     wanted = [*stored_columns(everything), *_arguments(design, response=False).values()]
-    frames.refuse_unknown(wanted, data)
+    with _said_of_new_data():
+        frames.refuse_unknown(wanted, data)
     return data.chunks(wanted, label_columns(everything))
+
+
+@contextmanager
+def _said_of_new_data() -> Iterator[None]:
+    """A column that is not there is missed in the new data, not in those of the fit."""
+    try:
+        yield
+    except FormulaError as error:
+        raise FormulaError(str(error).replace("The data have", "The new data have", 1)) from None
 
 
 def _expressions(design: Design, response: bool) -> tuple[list[Expression], list[Expression], list[Expression]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glminfer.data.counts import from_counts, from_proportion
 from glminfer.data.two_values import Levels, chosen, coded, event_text, two_values
-from glminfer.errors import ResponseError, counted
+from glminfer.errors import ResponseError, counted, every
 
 Floats = NDArray[np.float64]
 Pieces = Sequence[tuple[str, Any]]  # name and values of each part of the left side
@@ -121,7 +121,7 @@ def _counts_spec(text: str, event: Any) -> ResponseSpec:
 
 def _single_spec(text: str, name: str, values: Any, has_trials: bool, event: Any) -> ResponseSpec:
     if not has_trials:
-        levels = chosen(name, two_values(text, name, values), event)
+        levels = chosen(name, two_values(text, name, values, event), event)
         return ResponseSpec(text, "binary", event_text(text, name, levels[1]), levels)
     if event is not None:
         raise ResponseError(
@@ -164,6 +164,11 @@ def refuse_one_class(spec: ResponseSpec, name: str, found: Tally, lost: str = ""
     if found.failures and found.successes:
         return
     after = f" ({lost})" if lost else ""
+    if not found.rows:
+        raise ResponseError(
+            f"{name} has no row with a trial of positive weight{after}. Rows of weight zero say nothing: check "
+            "weights=, trials= and the missing values."
+        )
     raise ResponseError(
         f"{_constant(spec, name, found)}{after}. A logistic model needs both outcomes: "
         f"check the coding of {name}, subset= and the missing values."
@@ -171,10 +176,8 @@ def refuse_one_class(spec: ResponseSpec, name: str, found: Tally, lost: str = ""
 
 
 def _constant(spec: ResponseSpec, name: str, found: Tally) -> str:
-    rows, outcome = counted(found.rows, "row"), int(found.successes > 0)
-    if not found.rows:
-        return f"{name} has no row with a trial of positive weight"
+    outcome = int(found.successes > 0)
     if spec.levels is None:
-        total = counted(int(found.trials), "trial")
-        return f"{spec.text} has {('failures', 'successes')[outcome]} only, in all {total} of {rows}"
-    return f"{name} is {spec.levels[outcome]!r} in all {rows}"
+        total = every(int(found.trials), "trial")
+        return f"{spec.text} has {('failures', 'successes')[outcome]} only, in {total} of {counted(found.rows, 'row')}"
+    return f"{name} is {spec.levels[outcome]!r} in {every(found.rows, 'row')}"

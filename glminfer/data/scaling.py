@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glminfer.data.values import UnseenLevels, known_rows, labels_of, numbers_of, shown
 from glminfer.data.values import distinct as distinct_values
-from glminfer.errors import DataError, FormulaError, counted
+from glminfer.errors import DataError, FormulaError, counted, every
 
 Floats = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def _refuse_constant(x: Floats, where: str) -> None:
     if constant.any():
         value = np.atleast_1d(x[0])[constant][:1].tolist()
         raise DataError(
-            f"the column is {shown(value)} in all {counted(len(x), 'row')}{where} and has no standard deviation. "
+            f"the column is {shown(value)} in {every(len(x), 'row')}{where} and has no standard deviation. "
             + ("Leave these rows out with subset=." if where else "Leave it out.")
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -12,24 +13,24 @@ from typing import Any
 import numpy as np
 
 from glminfer.data.transforms import FUNCTIONS
-from glminfer.errors import FormulaError, nearest
+from glminfer.errors import FormulaError, InputError, described, nearest
 
 _NOTHING: Mapping[str, Any] = {}
 
 _R_NAMES = {
-    "factor": "C(g)",
-    "as.factor": "C(g)",
-    "ordered": "C(g, Poly)",
-    "relevel": 'C(g, Treatment("b"))',
+    "factor": "C({g})",
+    "as.factor": "C({g})",
+    "ordered": "C({g}, Poly)",
+    "relevel": 'C({g}, Treatment("b"))',
     "as.numeric": "the column itself, converted in the frame",
     "as.integer": "the column itself, converted in the frame",
     "ifelse": "np.where(condition, a, b)",
-    "is.na": "np.isnan(x)",
+    "is.na": "np.isnan({x})",
     "pmin": "np.minimum(a, b)",
     "pmax": "np.maximum(a, b)",
-    "round": "np.round(x)",
+    "round": "np.round({x})",
     "cut": "a column made with pandas.cut",
-    "s": "cr(x, df=4) or bs(x, df=4)",
+    "s": "cr({x}, df=4) or bs({x}, df=4)",
     "contr.sum": "Sum",
     "contr.treatment": "Treatment",
     "contr.helmert": "Helmert",
@@ -91,6 +92,15 @@ class Scope:
         return _restored, (tuple((name, *_stored(value)) for name, value in self.env.items()),)
 
 
+def scope_of(env: Any, caller: Mapping[str, Any] | None) -> Scope:
+    """The functions given by name and those of the caller."""
+    if env is not None and not isinstance(env, Mapping):
+        raise InputError(
+            f"env= is a dict of functions by name, env={{'name': function}}, and this is {described(env)}."
+        )
+    return Scope(env or {}, caller or {})
+
+
 def _attribute(owner: Any, name: str, path: str, text: str) -> Any:
     try:
         return getattr(owner, name)
@@ -102,11 +112,18 @@ def _attribute(owner: Any, name: str, path: str, text: str) -> Any:
 def _no_function(path: str, text: str, scope: Scope) -> FormulaError:
     name = path.split(".")[0]
     if path in _R_NAMES:
-        return FormulaError(f"{path}() in {text} is R's; here it is written {_R_NAMES[path]}.")
+        return FormulaError(f"{path}() in {text} is R's; here it is written {_ours(path, text)}.")
     return FormulaError(
         f"There is no function {name!r} for {text}.{_nearest(name, scope)} Functions are log, sqrt, I, C, poly, bs, "
         "lag, … and np.<name>; others are given with env={'name': function} or defined where the model is fitted."
     )
+
+
+def _ours(name: str, text: str) -> str:
+    """How a function of R is written here, of the column it is called with."""
+    called = re.search(rf"{re.escape(name)}\(([^\W\d][\w.]*)", text)
+    of = called[1] if called else None
+    return _R_NAMES[name].format(g=of or "g", x=of or "x")
 
 
 def _nearest(name: str, scope: Scope) -> str:
@@ -117,7 +134,7 @@ def _nearest(name: str, scope: Scope) -> str:
 def r_spelling(text: str) -> str:
     """Advice for R's dotted function names, which are no Python."""
     found = [name for name in _R_NAMES if "." in name and name in text]
-    return f" {found[0]} is R's; here it is written {_R_NAMES[found[0]]}." if found else ""
+    return f" {found[0]} is R's; here it is written {_ours(found[0], text)}." if found else ""
 
 
 # pickling ------------------------------------------------------------------------------------------------------------

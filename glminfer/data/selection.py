@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glminfer.data.columns import Column, Factor, Mask, Masked, any_missing, missing
-from glminfer.errors import DataError, counted
+from glminfer.errors import DataError, counted, every
 
 Rows = NDArray[np.intp]
 
@@ -131,7 +131,8 @@ class Selection:
             )
         if not self.n:
             raise DataError(
-                f"No rows are left to fit: all {counted(self.n_rows, 'row')} have missing values ({self.reasons()}). "
+                f"No rows are left to fit: {every(self.n_rows, 'row')} {'have' if self.n_rows > 1 else 'has'} missing "
+                f"values ({self.reasons()}). "
                 "Leave the emptiest column out of the formula."
             )
 

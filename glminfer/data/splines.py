@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glminfer.data.bsplines import basis, derivative
 from glminfer.data.values import column_of, known_rows, refuse_outside, shown, shown_distinct, whole_number
-from glminfer.errors import DataError, counted
+from glminfer.errors import DataError, counted, every
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def _ends(x: Floats, lower: float | None, upper: float | None) -> Floats:
     if low < high:
         return np.array([low, high])
     if lower is None and upper is None:
-        raise DataError(f"the column is {shown([low])} in all {counted(x.size, 'row')}. Leave it out.")
+        raise DataError(f"the column is {shown([low])} in {every(x.size, 'row')}. Leave it out.")
     raise DataError(f"the lower bound {low:g} is not below the upper bound {high:g}.")
 
 

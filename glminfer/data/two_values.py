@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 Levels = tuple[Any, Any]  # failure and success
 
 
-def two_values(text: str, name: str, values: Any) -> Levels:
-    """Failure and success of a two-valued outcome, before ``event`` is considered."""
+def two_values(text: str, name: str, values: Any, event: Any = None) -> Levels:
+    """Failure and success of a two-valued outcome; ``event`` is only looked at for the message of another outcome."""
     labels = labels_of(values)
     if labels is not None:
         return _two_labels(text, name, *labels)
@@ -24,7 +24,7 @@ def two_values(text: str, name: str, values: Any) -> Levels:
     if array.dtype.kind == "b":
         return False, True
     if not _is_zero_one(array):
-        raise ResponseError(_why_not_binary(text, name, array))
+        raise ResponseError(_why_not_binary(text, name, array, event))
     return 0, 1
 
 
@@ -113,9 +113,15 @@ def _refuse_missing(name: str, codes: NDArray[Any]) -> None:
         raise ResponseError(f"{name} is missing in {counted(int((codes < 0).sum()), 'row')}. Leave these rows out.")
 
 
-def _why_not_binary(text: str, name: str, array: NDArray[Any]) -> str:
+def _why_not_binary(text: str, name: str, array: NDArray[Any], event: Any) -> str:
     found = np.unique(array).tolist()
     start = f"{name} takes {counted(len(found), 'value')} ({shown(found)}), not 0 and 1"
+    whole = text if text.isidentifier() else f"({text})"
+    if len(found) == 2 and event in found:
+        return (
+            f"{start}, and event= chooses between 0 and 1, False and True, or two labels. Leave it out, and write the "
+            f"event as a condition: {whole} == {shown([event])} ~ …"
+        )
     if len(found) == 2 and found[1] >= 1:
         return f"{start}, so the event is not known. Write it as a condition: {text} == {shown(found[1:])} ~ …"
     if min(found) >= 0 and max(found) <= 1:
@@ -124,8 +130,15 @@ def _why_not_binary(text: str, name: str, array: NDArray[Any]) -> str:
             "cbind(successes, failures) on the left."
         )
     if min(found) >= 0 and bool((array == np.rint(array)).all()):
-        return f"{start}. Write counts out of n as cbind({text}, n - {text}) ~ …, or a condition, {text} > 0 ~ …"
+        counts = _added(text) or f"{text}, n - {whole}"
+        return f"{start}. Write counts out of n as cbind({counts}) ~ …, or a condition, {whole} > 0 ~ …"
     return f"{start}. Write the event as a condition, such as {text} > {shown(found[-2:-1])} ~ …"
+
+
+def _added(text: str) -> str:
+    """``a, b`` for the sum of two columns, ``a + b``: successes and failures."""
+    left, _, right = text.partition(" + ")
+    return f"{left}, {right}" if left.isidentifier() and right.isidentifier() else ""
 
 
 def event_text(text: str, name: str, success: Any) -> str:

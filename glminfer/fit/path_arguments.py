@@ -97,9 +97,10 @@ def factors(penalty_factor: Any, names: tuple[str, ...]) -> Array:
     else:
         made = np.asarray(penalty_factor, dtype=float)
         if made.shape != (len(names),):
+            verb = "is" if len(names) == 1 else "are"
             raise InputError(
-                f"penalty_factor= has shape {made.shape} and there are {counted(len(names), 'penalised column')}; give "
-                "one factor for each, or a dict by column name (1 for the others)."
+                f"penalty_factor= has shape {made.shape} and there {verb} {counted(len(names), 'penalised column')}; "
+                "give one factor for each, or a dict by column name (1 for the others)."
             )
     wrong = ~np.isfinite(made) | (made < 0)
     if wrong.any():

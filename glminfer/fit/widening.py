@@ -37,7 +37,7 @@ class Wider:
 
 def widened(fit: FitRecord, terms: str | Sequence[str]) -> Wider:
     """The design of a fit with terms added ("z", "a + b", "~ . + z", a list), on exactly the same rows."""
-    return _learned(fit, terms, updated(fit.design.formula.text, _change(terms)))
+    return _learned(fit, terms, updated(fit.design.formula.text, _change(fit, terms)))
 
 
 def stepwise(fit: FitRecord, scope: str | Sequence[str]) -> Wider:
@@ -45,7 +45,7 @@ def stepwise(fit: FitRecord, scope: str | Sequence[str]) -> Wider:
 
     This is R's factor.scope; terms that are named, "a + a:b" or a list, are all taken.
     """
-    text = updated(fit.design.formula.text, _change(scope))
+    text = updated(fit.design.formula.text, _change(fit, scope))
     if not (isinstance(scope, str) and "~" in scope):
         return _learned(fit, scope, text)
     mine, wanted = _by_factors(fit.design.formula), _by_factors(parse(text))
@@ -84,10 +84,10 @@ def _learned(fit: FitRecord, terms: str | Sequence[str], text: str) -> Wider:
     return Wider(_stage(fit, sample), sample.design, old, added)
 
 
-def _change(terms: str | Sequence[str]) -> str:
+def _change(fit: FitRecord, terms: str | Sequence[str]) -> str:
     if isinstance(terms, str) and "~" in terms:
         return terms
-    return f". ~ . + {' + '.join(term_texts(terms))}"
+    return f". ~ . + {' + '.join(term_texts(terms, fit.columns, fit.design.terms))}"
 
 
 def _check_rows(fit: FitRecord, sample: Sample, added: tuple[str, ...]) -> None:

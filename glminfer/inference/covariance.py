@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, checked_keywords, one_of
+from glminfer.errors import InputError, checked_keywords, described, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference import clustered
 from glminfer.inference.matrix import Covariance, known, refuse_robust, refuse_untested
@@ -35,6 +35,15 @@ SHRUNKEN = ("bayes", "sandwich")
 KINDS = (*INDEPENDENT, *clustered.KINDS)
 
 
+def _refuse_unnamed(cov: Any) -> None:
+    """A covariance is asked for by name: a matrix would have lost how it was made."""
+    if not isinstance(cov, str | Covariance | None):
+        raise InputError(
+            f"cov= is the name of a covariance, such as 'HC1', and this is {described(cov)}. Give the name that "
+            "fit.vcov would take; it is computed where it is needed."
+        )
+
+
 def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: Any = None) -> Covariance:
     """The covariance of the working coefficients by name (19), (32)-(37), (59).
 
@@ -46,6 +55,7 @@ def covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: 
     cluster : str, list, Series or array, optional
         What puts rows into clusters: a column of the data, values aligned with it, or a list of these (multiway).
     """
+    _refuse_unnamed(cov)
     if isinstance(cov, Covariance):
         return cov
     if fit.penalty is not None and not fit.penalty.covariances:
@@ -103,6 +113,7 @@ _SAMPLES = "variance of the shrunken estimates over samples; their bias is left 
 
 def shown_covariance(fit: FitRecord, cov: str | Covariance | None = "model", cluster: Any = None) -> Covariance:
     """The same for tables of estimates, which say of a penalty that selects that it has none."""
+    _refuse_unnamed(cov)
     asked = cov not in ("model", None) or cluster is not None
     if asked or fit.penalty is None or fit.penalty.covariances:
         return covariance(fit, cov, cluster)

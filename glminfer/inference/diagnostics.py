@@ -9,6 +9,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from glminfer.data.values import whole_number
 from glminfer.errors import InputError, checked_keywords, one_of
 from glminfer.fit.records import FitRecord
 from glminfer.inference.placement import placed
@@ -108,7 +109,7 @@ def _quantile(fit: FitRecord, seed: int | None) -> Array:
     p, q = probability(fit, eta), _complement(fit, eta)
     trials = (np.ones(len(p)) if sample.trials is None else sample.trials).astype(int)
     events = np.round(sample.y * trials).astype(int)
-    uniform = np.random.default_rng(seed).uniform(size=len(p))
+    uniform = np.random.default_rng(None if seed is None else whole_number("seed", seed, 0)).uniform(size=len(p))
     low = _mixed(_at_most(events - 1, trials, p, q), _at_most(events, trials, p, q), uniform)
     # the same from the other end, by counting failures: exact where low is near 1
     failures = trials - events

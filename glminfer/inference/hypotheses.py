@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, Status, checked_keywords
+from glminfer.errors import Status, checked_keywords
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import covariance_for_tests
 from glminfer.inference.distributions import critical, f_tail, two_sided
-from glminfer.inference.intervals import checked_level
+from glminfer.inference.intervals import checked_dof, checked_level
 from glminfer.inference.linear import Hypotheses, read
 from glminfer.inference.matrix import Covariance, errors_along
 from glminfer.inference.quadratic import Joint, quadratic
@@ -158,10 +158,7 @@ def reference_dof(L: Array, chosen: Covariance, dof: float | None) -> Array:
     """Degrees of freedom (q,) of the t reference of each combination: the user's, or the covariance's."""
     if dof is None:
         return chosen.dof_for(L)
-    if not dof > 0:
-        raise InputError(
-            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
-        )
+    checked_dof(dof)
     return np.full(len(L), float(dof))
 
 

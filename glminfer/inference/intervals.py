@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from glminfer.errors import InputError, checked_keywords, one_of
+from glminfer.errors import InputError, checked_keywords, is_number, one_of, told
 from glminfer.fit.records import FitRecord
 from glminfer.inference.covariance import Covariance, covariance, standard_errors
 from glminfer.inference.distributions import critical, two_sided
@@ -34,9 +34,9 @@ class Wald:
 
 def checked_level(level: float) -> float:
     """A confidence level strictly between 0 and 1."""
-    if not 0.0 < level < 1.0:
+    if not (is_number(level) and 0.0 < level < 1.0):
         raise InputError(
-            f"level={level} is not a confidence level: it must lie strictly between 0 and 1, such as 0.95."
+            f"level={told(level)} is not a confidence level: it must lie strictly between 0 and 1, such as 0.95."
         )
     return float(level)
 
@@ -65,9 +65,9 @@ def wald(
 
 def checked_dof(dof: float | None) -> None:
     """Degrees of freedom given by the user are positive."""
-    if dof is not None and not dof > 0:
+    if dof is not None and not (is_number(dof) and dof > 0):
         raise InputError(
-            f"dof={dof} is not a number of degrees of freedom: it must be positive, or inf for the normal."
+            f"dof={told(dof)} is not a number of degrees of freedom: it must be positive, or inf for the normal."
         )
 
 

@@ -108,6 +108,8 @@ def _of_term(fit: FitRecord, name: str) -> Hypotheses:
     rows = tuple(f"{fit.columns[j]} = 0" for j in kept)
     without = f" (without {', '.join(lost)})" if lost else ""
     notes = tuple(f"{told} and is not tested" for told in lost.values())
+    if where.start == where.stop:
+        notes = (f"{name} is the same in every row and has no coefficient",)
     return Hypotheses(L, np.zeros(len(kept)), rows, f"{name} = 0{without}", notes)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from glminfer.data.formula import named_terms
 from glminfer.data.progress import progress
 from glminfer.errors import InputError, Status, checked_keywords, one_of
 from glminfer.fit.batch import chunks, rows_of
@@ -46,7 +47,8 @@ def chosen(panel: Panel, terms: str | Sequence[str] | None) -> list[str]:
     """Terms by the names of a panel; by default what a candidate adds, or everything but the intercept."""
     names = [name for name in panel.terms if name != "Intercept"]
     if terms is None:
-        return of_candidate(panel) or names
+        return of_candidate(panel) or _some(names)
+    named_terms(terms)
     if terms in (HOLE, [HOLE]) and HOLE not in panel.terms and of_candidate(panel):
         return of_candidate(panel)
     wanted = [terms] if isinstance(terms, str) and terms in panel.terms else terms
@@ -57,6 +59,12 @@ def chosen(panel: Panel, terms: str | Sequence[str] | None) -> list[str]:
         return [name.replace(PLACE, HOLE) for name in term_names.chosen_in(panel.stock.sample.design, texts)]
     except InputError as error:
         raise type(error)(str(error).replace(PLACE, HOLE)) from None
+
+
+def _some(names: list[str]) -> list[str]:
+    if not names:
+        raise InputError("The models have no term but the intercept, so there is nothing to test.")
+    return names
 
 
 def of_candidate(panel: Panel) -> list[str]:

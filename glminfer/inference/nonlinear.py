@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +161,8 @@ def delta(
     >>> fit.delta("-Intercept / contrast_right").columns.tolist()
     ['expression', 'estimate', 'std_error', 'conf_low', 'conf_high', 'df']
     """
-    texts = [expression] if isinstance(expression, str) else list(expression)
+    several = list(expression) if isinstance(expression, Iterable) else []
+    texts = [expression] if isinstance(expression, str) else several
     if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
         raise InputError(f"{expression!r} is not an expression over coefficients, such as '-Intercept / x', or a list.")
     found = [derived(fit, text) for text in texts]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.rows_parquet import Parquet
-from glminfer.errors import DataError, InputError, checked_keywords, counted, one_of
+from glminfer.errors import DataError, InputError, checked_keywords, counted, is_number, one_of, told
 from glminfer.fit.records import FitRecord
 from glminfer.inference.answers import answered
 from glminfer.inference.covariance import Covariance, covariance
@@ -189,8 +189,8 @@ def _check_options(type: str, interval: str | None, threshold: float) -> None:
         one_of(interval, ["confidence"], "interval")
         if type in ("class", "terms"):
             raise InputError(f"interval= goes with type='response' or type='link', not with type={type!r}.")
-    if not 0.0 <= threshold <= 1.0:
-        raise InputError(f"threshold={threshold} is not a probability: it must lie between 0 and 1.")
+    if not (is_number(threshold) and 0.0 <= threshold <= 1.0):
+        raise InputError(f"threshold={told(threshold)} is not a probability: it must lie between 0 and 1.")
     if threshold != 0.5 and type != "class":
         raise InputError(f"threshold={threshold} decides between classes, with type='class'; type={type!r} has none.")
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from glminfer.data.values import whole_number
-from glminfer.errors import InputError, counted, one_of
+from glminfer.errors import InputError, counted, is_number, one_of, told
 from glminfer.fit.parts import checked_seed, refuse_ridge, selected, units
 from glminfer.fit.path_records import PathRecord
 from glminfer.inference.table import Table, headed
@@ -159,8 +159,8 @@ def _from_q(plan: Plan, q: int, pfer: float | None) -> Goal:
 
 
 def _checked_threshold(plan: Plan, threshold: float) -> float:
-    if not 0.5 < threshold <= 1:
-        raise InputError(f"threshold={threshold!r} must be more than 0.5, at most 1: a share of the halves.")
+    if not (is_number(threshold) and 0.5 < threshold <= 1):
+        raise InputError(f"threshold={told(threshold)} must be more than 0.5, at most 1: a share of the halves.")
     halves = 2 * plan.pairs
     return float(np.ceil(threshold * halves - 1e-9) / halves)  # shares are multiples of one over the halves
 
@@ -173,8 +173,8 @@ def _checked_q(plan: Plan, q: int) -> int:
 
 
 def _checked_pfer(pfer: float) -> float:
-    if not pfer > 0:
-        raise InputError(f"pfer={pfer!r} must be more than 0: the expected number of false selections allowed.")
+    if not (is_number(pfer) and pfer > 0):
+        raise InputError(f"pfer={told(pfer)} must be more than 0: the expected number of false selections allowed.")
     return float(pfer)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from glminfer.data.design import Design
-from glminfer.data.formula import parse
+from glminfer.data.formula import named_terms, parse, refuse_coefficients
 from glminfer.errors import InputError, nearest
 from glminfer.fit.records import FitRecord
 
@@ -45,9 +45,9 @@ def chosen(fit: FitRecord, terms: str | Sequence[str]) -> list[str]:
 
 def chosen_in(design: Design, terms: str | Sequence[str]) -> list[str]:
     """The same by the names of a design."""
-    wanted = list(terms) if not isinstance(terms, str) else [terms] if terms in design.terms else _split(terms)
-    if not wanted:
-        raise InputError("No term is named; give the terms to test, such as 'x' or ['x', 'g'].")
+    named = named_terms(terms)
+    refuse_coefficients(named, design.columns, design.terms)
+    wanted = _split(terms) if isinstance(terms, str) and terms not in design.terms else named
     return list(dict.fromkeys(_known(design, name) for name in wanted))
 
 

@@ -542,7 +542,7 @@ def test_later_columns_of_another_kind():
         (FRAME.assign(x="a"), "x was numeric when the model was fitted and holds labels in the new data."),
         (FRAME.assign(x=np.inf), "x is infinite in 60 rows of the new data, which gives no finite prediction"),
         (FRAME.assign(k="1"), "C(k): '1' in 60 rows (the fit knows 1, 2, 3)"),
-        (FRAME.drop(columns="x"), "The data have no column 'x'."),
+        (FRAME.drop(columns="x"), "The new data have no column 'x'."),
     ]:
         with pytest.raises(InputError) as error:
             design.block(later)

@@ -266,7 +266,7 @@ def test_splines_need_no_scipy_interpolate():
             "standardize(0 * x + 5)",
             "standardize(): the column is 5 in all 20 rows and has no standard deviation. Leave it",
         ),
-        ("scale([5.5])", "scale(): the column is 5.5 in all 1 row and has no standard deviation."),
+        ("scale([5.5])", "scale(): the column is 5.5 in the only row and has no standard deviation."),
         ("standardize([1, 2], ddof=2)", "standardize(): ddof=2 needs more than 2 rows, and was given 2."),
         (
             "center([1, float('inf'), -float('inf')])",
@@ -419,7 +419,7 @@ def test_raised_cosines_keep_their_range():
             "standardize(): the column is 3 in all 2 rows where by= is 'u' and has no standard deviation. Leave these "
             "rows out with subset=.",
         ),
-        ("scale([3, 1, 2], ddof=1, by=[1, 2, 2])", "scale(): the column is 3 in all 1 row where by= is 1 and has"),
+        ("scale([3, 1, 2], ddof=1, by=[1, 2, 2])", "scale(): the column is 3 in the only row where by= is 1 and has"),
     ],
 )
 def test_bumps_and_sessions_that_cannot_be_used(call, message):

@@ -499,3 +499,23 @@ def test_a_fit_that_stopped_early_has_no_likelihood_tests(frame):
         fit = gi.logit("y ~ x + z", frame, control=gi.Control(max_iter=1))
     with pytest.raises(gi.InputError, match=r"stopped before its maximum; see fit\.trace, and refit with more"):
         fit.lr_test("z")
+
+
+@pytest.mark.parametrize("penalty", [None, gi.Firth()])
+@pytest.mark.parametrize(("name", "owner"), [("C(k)[T.2]", "C(k)"), ("g[T.b]", "g"), ("C(k)[T.2]:x", "C(k):x")])
+def test_a_coefficient_is_no_term(name, owner, penalty):
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=120), "k": rng.integers(1, 4, 120), "g": rng.choice(list("ab"), 120)})
+    frame["y"] = (rng.random(120) < 0.5).astype(int)
+    fit = gi.logit("y ~ C(k) * x + g", frame, penalty=penalty)
+    asked = [fit.lr_test, lambda terms: fit.lr_test(["x", terms]), lambda terms: fit.lr_test(f"x + {terms}")]
+    if penalty is None:
+        asked += [fit.score_test, fit.add1, lambda terms: fit.permutation_test(terms, scheme="free")]
+    for ask in asked:
+        with pytest.raises(gi.InputError) as caught:
+            ask(name)
+        assert str(caught.value) == (
+            f"{name!r} is not a term of this fit but a coefficient of {owner!r}, and terms are tested with all their "
+            f"coefficients. One alone is tested by fit.wald_test({name!r}). The terms are: C(k), x, g, C(k):x."
+        )
+    assert len(fit.wald_test(name)) == 1

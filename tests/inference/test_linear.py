@@ -338,3 +338,15 @@ def test_a_finite_combination_of_separated_coefficients():
         fit.lincom(f"{b} + {a}")
     with pytest.raises(gi.InputError, match=r"The term .* has no coefficient with a finite estimate"):
         fit.wald_test("C(g, Treatment('c'))")
+
+
+def test_a_term_without_columns_has_nothing_to_test():
+    frame = pd.DataFrame({"x": np.arange(40.0) % 7, "h": "u", "y": [0, 1, 1, 0] * 10})
+    fit = gi.logit("y ~ x + h", frame)
+    for ask in (fit.wald_test, fit.lincom):
+        with pytest.raises(gi.InputError) as caught:
+            ask("h")
+        assert str(caught.value) == "There is nothing left to test: h is the same in every row and has no coefficient."
+    joint, alone = fit.wald_test(["x", "h"]), fit.wald_test("x")
+    assert joint.statistic[0] == alone.statistic[0]
+    assert joint.attrs["notes"] == ("h is the same in every row and has no coefficient",)

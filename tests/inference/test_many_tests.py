@@ -197,3 +197,11 @@ def test_a_term_without_columns_is_not_tested(data, outcomes):
         assert table.df.tolist() == [0] * len(NAMES)
     together = fits.score_test(["x", "same", "twice"], adjust=None).statistic
     assert np.allclose(together, plain.score_test("x", adjust=None).statistic, rtol=1e-10, equal_nan=True)
+
+
+def test_models_of_a_constant_have_nothing_to_test(data, outcomes):
+    fits = gi.logit_many("1", data, outcomes=outcomes)
+    for ask in (fits.lr_test, fits.score_test):
+        with pytest.raises(gi.InputError) as caught:
+            ask()
+        assert str(caught.value) == "The models have no term but the intercept, so there is nothing to test."
