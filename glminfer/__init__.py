@@ -18,12 +18,13 @@ from glminfer.inference.diagnostics import residuals
 from glminfer.inference.hypotheses import lincom, wald_test
 from glminfer.inference.intervals import confint
 from glminfer.inference.lag_effects import lag_effects
-from glminfer.inference.likelihood import lr_test, score_test
+from glminfer.inference.likelihood import lr_test
 from glminfer.inference.limits import profile
 from glminfer.inference.multiplicity import adjust, simultaneous
 from glminfer.inference.nonlinear import delta
 from glminfer.inference.permutation import permutation_test
 from glminfer.inference.prediction import predict, score
+from glminfer.inference.score_tests import score_test
 from glminfer.inference.steps import add1, drop1
 from glminfer.inference.wild import wild_bootstrap_test
 from glminfer.models import Fit, glm, logit

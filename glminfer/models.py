@@ -36,6 +36,7 @@ from glminfer.inference import (
     nonlinear,
     permutation,
     prediction,
+    score_tests,
     steps,
     wild,
 )
@@ -290,7 +291,7 @@ class Fit(FitRecord):
     residuals = diagnostics.residuals
     score = prediction.score
     lr_test = likelihood.lr_test
-    score_test = likelihood.score_test
+    score_test = score_tests.score_test
     permutation_test = permutation.permutation_test
     wild_bootstrap_test = wild.wild_bootstrap_test
     anova = deviance.anova

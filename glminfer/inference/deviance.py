@@ -31,13 +31,12 @@ from glminfer.inference.likelihood import (
     Comparison,
     Meat,
     check_comparable,
-    constant_lines,
     ratio,
     ratio_of_fits,
     score_comparison,
     score_meat,
-    variance_lines,
 )
+from glminfer.inference.score_tests import constant_lines, variance_lines
 from glminfer.inference.sum_coding import sum_coordinates
 from glminfer.inference.table import Table, headed
 from glminfer.numerics.blocks import Array

@@ -19,14 +19,12 @@ from glminfer.fit.nested import (
     combinations,
     independent,
     nested_fits,
-    refuse_penalised,
     refuse_without_likelihood,
     span,
     stage_of,
     whole,
 )
 from glminfer.fit.records import FitRecord
-from glminfer.fit.widening import widened
 from glminfer.inference import terms as term_names
 from glminfer.inference.clusters import groupings, subsets
 from glminfer.inference.distributions import chi2_tail
@@ -37,7 +35,6 @@ from glminfer.numerics.blocks import Array, Terms
 from glminfer.numerics.objectives import Likelihood
 from glminfer.numerics.subspaces import Coordinates, Held
 
-_FEW = 10  # clusters
 _TITLES = {
     "LR": "Likelihood-ratio test, χ² reference",
     "penalised LR": "Penalised likelihood-ratio test, χ² reference",
@@ -167,11 +164,12 @@ def _inside(small: FitRecord, large: FitRecord, where: Stage) -> Array:
 
 def _ratio_row(fit: FitRecord, hypothesis: str, found: Comparison, heading: list[str]) -> Table:
     if fit.penalty is None:
-        return _one_row(hypothesis, found, "LR", heading)
-    return _one_row(hypothesis, found, "penalised LR", [*heading, "Penalty: Jeffreys prior of the larger model"])
+        return one_row(hypothesis, found, "LR", heading)
+    return one_row(hypothesis, found, "penalised LR", [*heading, "Penalty: Jeffreys prior of the larger model"])
 
 
-def _one_row(hypothesis: str, found: Comparison, test: str, heading: Sequence[str]) -> Table:
+def one_row(hypothesis: str, found: Comparison, test: str, heading: Sequence[str]) -> Table:
+    """The table of one test."""
     numbers = {"statistic": found.statistic, "df": found.df, "p_value": found.p_value}
     return headed(pd.DataFrame([{"hypothesis": hypothesis, **numbers, "test": test}]), [_TITLES[test], *heading])
 
@@ -329,72 +327,3 @@ def _cluster_meat(where: Stage, small: Nested, A: Array, *, ways: Any, n: int | 
         sums = rows.sum(kernels.score_sums, small.coef[None], where.family, A, way.count)
         total += sign * factor * (1.0 if n is None else way.count / (way.count - 1)) * sums.T @ sums
     return total
-
-
-@checked_keywords
-def score_test(fit: FitRecord, terms: str | Sequence[str], cov: str = "model", cluster: Any = None) -> Table:
-    """Would these terms improve the fit? Rao's score test, without refitting (51).
-
-    Parameters
-    ----------
-    terms : str or list of str
-        Terms to add: "z", "x:g + z", a list.
-    cov : {"model", "HC0", "CR0", "CR1"}
-        Variance of the scores: from the information, or robust; with ``cluster`` CR1 is the default.
-    cluster : str or array, optional
-        Clusters within which rows may depend on each other.
-
-    Returns
-    -------
-    DataFrame
-        One row: hypothesis, statistic, df, p_value, test. df counts the columns that are independent of the fit's.
-
-    Raises
-    ------
-    InputError
-        If a term cannot be built, or has missing values in rows of the fit.
-
-    References
-    ----------
-    Rao (1948), Proc. Camb. Phil. Soc. 44; Boos (1992), Am. Stat. 46, for the robust form.
-
-    Examples
-    --------
-    >>> import glminfer as gi
-    >>> trials = gi.datasets.simulate_session(seed=1)
-    >>> gi.logit("choice ~ contrast_left", trials).score_test("contrast_right").columns.tolist()
-    ['hypothesis', 'statistic', 'df', 'p_value', 'test']
-    """
-    refuse_penalised(fit, "score_test")
-    meat = score_meat(fit, cov, cluster)
-    wider = widened(fit, terms)
-    small = span(wider.stage, wider.columns_of(wider.old))
-    base = nested_fits(wider.stage, [small])[0]
-    large = span(wider.stage, wider.columns_of([*wider.old, *wider.added]))
-    found = score_comparison(wider.stage, base, (small, large), meat)
-    heading = [f"Model: {fit.design.formula.text}, with {', '.join(wider.added)} to add"]
-    lost = large.shape[1] - small.shape[1] - found.df
-    if meat is not None and lost > 0:
-        heading.append(f"Note: the variance of the scores has rank {found.df}, {lost} too few for a joint test")
-    lines = [*heading, *variance_lines(fit, cov, cluster), *constant_lines([found])]
-    return _one_row(f"{' = '.join(wider.added)} = 0", found, "score", lines)
-
-
-def constant_lines(found: Sequence[Comparison]) -> list[str]:
-    """Why a score test has a rank but no statistic."""
-    if not any(one.df and np.isnan(one.statistic) for one in found):
-        return []
-    return [
-        "Note: no joint test of as many columns as there are clusters (or rows): the statistic would be their number, "
-        "whatever the data. Test fewer columns at once, or use cov='model'"
-    ]
-
-
-def variance_lines(fit: FitRecord, cov: str, cluster: Any) -> list[str]:
-    """What a table of score tests says of their variance."""
-    if cluster is None:
-        return [f"Variance of the scores: {cov}"]
-    ways = groupings(fit, cluster)
-    told = ", ".join(f"{way.count:,} clusters of {way.name}" for way in ways)
-    few = [f"Note: {way.count} clusters of {way.name} are few for a χ² reference" for way in ways if way.count < _FEW]
-    return [f"Variance of the scores: {'CR1' if cov == 'model' else cov} ({told})", *few]

@@ -415,8 +415,28 @@ def test_rank_aware_degrees_of_freedom(fit, frame):
 
 def test_nothing_to_add(fit):
     with pytest.raises(gi.InputError) as caught:
-        fit.score_test("x + g")
-    assert str(caught.value) == "'x + g' adds no term: the fit has Intercept, x, z, g already."
+        fit.score_test("~ . + x + g")
+    assert str(caught.value) == "'~ . + x + g' adds no term: the fit has Intercept, x, z, g already."
+
+
+@pytest.mark.parametrize("options", [{}, {"cov": "HC0"}, {"cov": "CR0", "cluster": "mouse"}])
+@pytest.mark.parametrize("terms", ["g", "x + g", ["z", "g"], "x + z + g"])
+def test_score_tests_of_terms_of_the_fit_are_those_of_the_fit_without_them(fit, frame, terms, options):
+    names = terms.split(" + ") if isinstance(terms, str) else terms
+    rest = [name for name in ("x", "z", "g") if name not in names] or ["1"]
+    expected = gi.logit(f"y ~ {' + '.join(rest)}", frame).score_test(terms, **options).iloc[0]
+    row = fit.score_test(terms, **options).iloc[0]
+    assert row.hypothesis == f"{' = '.join(names)} = 0" == expected.hypothesis
+    assert (row.df, row.test) == (expected.df, expected.test)
+    assert row.statistic == pytest.approx(expected.statistic, rel=1e-8)
+    assert row.p_value == pytest.approx(expected.p_value, rel=1e-7)
+
+
+def test_score_tests_of_terms_are_those_of_the_analysis_of_deviance(fit):
+    for options in ({}, {"cluster": "mouse"}):
+        table = fit.anova(test="score", **options).set_index("term")
+        for term in ("x", "z", "g"):
+            assert fit.score_test(term, **options).statistic[0] == pytest.approx(table.statistic[term], rel=1e-9)
 
 
 def test_rows_that_miss_the_new_column_are_refused(frame):
