@@ -1,11 +1,13 @@
 """Separation of rows with coded factors: levels of one outcome at once, anything else by a sparse linear programme.
 
-A level whose rows are all events, or all not, is separated by its own dummy: no programme is needed to see it (117).
-What is left is an ordinary problem, whose rows have few numbers that are not zero.
+A level whose rows are all events, or all not, is separated by its own dummy, and one with a slope of its own where its
+events lie on one side of the others: no programme is needed to see it (117), (146). What is left is an ordinary
+problem, whose rows have few numbers that are not zero.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -40,6 +42,62 @@ def levels_apart(rows: Rows) -> Mask | None:
                     told[level] = _is_combination(rows, k, int(level))
             separated |= rows.map(_in_levels, k, one & told)
     return separated & (rows.values("weights")[:, 0] > 0) if separated.any() else None
+
+
+def slopes_apart(rows: Rows) -> Mask | None:
+    """The rows that an intercept and a slope of their own level separate; None if there are none (146)."""
+    separated = np.zeros(rows.n, dtype=bool)
+    for k, part in enumerate(cast(Mixed, rows.coded).parts):
+        slot = _dummies(rows, k) if part.places.shape[1] == 2 else None
+        if slot is not None:
+            told = (part.places >= 0).all(axis=1)
+            separated |= rows.map(_beyond, k, 1 - slot, rows.sum(_ranges, k, 1 - slot), told)
+    separated &= rows.values("weights")[:, 0] > 0
+    return separated if separated.any() else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Least and largest number in each level, of rows with events and of rows with others, (2, L) each.
+
+    Rows that have both are among both.
+    """
+
+    least: Array
+    most: Array
+
+    def __add__(self, other: _Ranges) -> _Ranges:
+        return _Ranges(np.minimum(self.least, other.least), np.maximum(self.most, other.most))
+
+
+@takes_codes
+def _ranges(block: Block, part: int, slot: int) -> _Ranges:
+    codes, v, L = _numbers_of(block, part, slot)
+    least, most = np.full((2, L), np.inf), np.full((2, L), -np.inf)
+    used, y = block.weights[:, 0] > 0, block.y[:, 0]
+    for kind, mark in enumerate((used & (y > 0.0), used & (y < 1.0))):
+        np.minimum.at(least[kind], codes[mark], v[mark])
+        np.maximum.at(most[kind], codes[mark], v[mark])
+    return _Ranges(least, most)
+
+
+@takes_codes
+def _beyond(block: Block, part: int, slot: int, ranges: _Ranges, told: Mask) -> Mask:
+    """Whether each row lies beyond all rows of the other outcome, in levels where these two do not overlap."""
+    codes, v, _ = _numbers_of(block, part, slot)
+    (first, second), (first_end, second_end) = ranges.least, ranges.most
+    up, down = told & (second_end <= first), told & (first_end <= second)
+    beyond = [
+        side[codes] & ((v < least[codes]) | (v > most[codes]))
+        for side, least, most in ((up, first, second_end), (down, second, first_end))
+    ]
+    return np.asarray(beyond[0] | beyond[1])
+
+
+def _numbers_of(block: Block, part: int, slot: int) -> tuple[NDArray[np.int32], Array, int]:
+    """Level and number of each row, and how many levels there are."""
+    found = cast(Mixed, block.X).parts[part]
+    return found.codes, cast(Array, found.values)[:, slot], len(found.places)
 
 
 @takes_codes

@@ -153,6 +153,8 @@ def _climb(rows: Rows, fam: Family, method: Method, start: Array, few: Rows | No
     scout = solve(rows, fam, scouting(method), start, few)
     if existence.exists(rows, fam, scout, method.unit):
         return Summit(rows, _finished(rows, fam, method, scout, start))
+    if rows.coded is not None and (mask := separation_coded.slopes_apart(rows)) is not None:
+        return _without_levels(rows, fam, method, mask)
     summit = _proved_limit(rows, fam, method, existence.along_step(rows, scout))
     if summit is not None:
         return summit
@@ -196,7 +198,7 @@ def _settled(summit: Summit, fam: Family, method: Method) -> Summit:
 
 
 def _without_levels(rows: Rows, fam: Family, method: Method, mask: separation.Mask) -> Summit:
-    """The same without the rows of levels that have one outcome; more of the others may be separated, too."""
+    """The same without rows that are separated within their levels; more of the others may be separated, too."""
     kept = rows.without(mask)
     inner = learn_basis(kept, rows.width, None)
     beyond = climb(in_basis(kept, inner), fam, method, flat_start(in_basis(kept, inner), fam))

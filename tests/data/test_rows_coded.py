@@ -173,6 +173,43 @@ def test_many_levels_of_one_outcome_take_no_linear_programme(monkeypatch: pytest
     np.testing.assert_allclose(table.std_error["x"], left.tidy().std_error[1], rtol=1e-9)
 
 
+def own_slopes(kind: str) -> pd.DataFrame:
+    """Levels whose events lie on one side of the others, strictly or with a common value."""
+    frame, at = trials(600), {}
+    for level, turn in (("3", 1), ("5", -1), ("0", 1)):
+        at[level] = frame.session == level
+        if level == "0" and kind != "the reference":
+            continue
+        x = turn * frame.x[at[level]]
+        if kind == "ties":  # rows of both outcomes at zero, and a row that has both
+            frame.loc[at[level], "x"] = np.where(np.arange(at[level].sum()) % 4 == 0, 0.0, frame.x[at[level]])
+            x = turn * frame.x[at[level]]
+            frame.loc[at[level], "y"] = np.where(x == 0, np.arange(len(x)) % 8 == 0, x > 0).astype(int)
+        else:
+            frame.loc[at[level], "y"] = (x > 0.2).astype(int)
+    return frame
+
+
+@pytest.mark.parametrize("kind", ["strict", "ties", "the reference"])
+@pytest.mark.parametrize("formula", ["y ~ session * x + z", "y ~ side + session + session:x"])
+def test_slopes_of_levels_that_separate(kind: str, formula: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = own_slopes(kind)
+    with pytest.warns(gi.SeparationWarning):
+        dummies = gi.logit(formula, frame, control=DUMMIES)
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a linear programme")
+
+    if kind != "the reference":  # its columns are combinations of others
+        monkeypatch.setattr("glminfer.fit.separation._linear_programme", refuse)
+    with pytest.warns(gi.SeparationWarning):
+        codes = gi.logit(formula, frame, control=CODES)
+    same(tables(codes), tables(dummies), rtol=1e-9)
+    np.testing.assert_array_equal(codes.separated_rows, dummies.separated_rows)
+    in_3_and_5 = frame.session.isin(["3", "5"]) & ((frame.x != 0) | (kind != "ties"))
+    assert (codes.separated_rows >= in_3_and_5.to_numpy()).all()
+
+
 # when, and how it is said ---------------------------------------------------------------------------------------------
 
 
