@@ -7,7 +7,6 @@ which the sums of `batched` take in place of an array.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -218,12 +217,7 @@ def group_scores(X: Mixed, own: Array | None, score: Array, groups: NDArray[np.i
     return out
 
 
-@lru_cache(maxsize=32)
-def _range(n: int) -> NDArray[np.intp]:
-    return np.arange(n)
-
-
 def with_own(X: Mixed, own: int) -> Layout:
     """Where the entries of information matrices are when each model has columns of its own, last in the border."""
-    border = np.concatenate([X.layout.border, X.shape[1] + _range(own)])
+    border = np.concatenate([X.layout.border, X.shape[1] + np.arange(own)])
     return Layout(border, X.layout.levels)
