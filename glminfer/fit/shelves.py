@@ -65,7 +65,7 @@ def record(model: str | None, formula: str, shelves: Sequence[Shelf], call: Mapp
     for group in order:
         for shelf, (_, groups) in zip(shelves, cut, strict=True):
             panels += [_panel(shelf, here, part, rows, call) for here, part, rows in groups if here == group]
-    notes = tuple(dict.fromkeys(note for shelf in shelves[:1] for note in shelf.sample.notes))
+    notes = tuple(dict.fromkeys(note for _, groups in cut[:1] for _, part, _ in groups[:1] for note in part.notes))
     always = (f"{name} is aliased in every model: {text}" for name, text in _always(panels).items())
     return FitsRecord(formula, tuple(panels), model, cut[0][0], call["penalty"], (*notes, *always), call)
 

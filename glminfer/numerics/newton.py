@@ -200,7 +200,9 @@ def _solved_together(terms: Terms, spaces: Spaces) -> tuple[Array, Array] | None
         return None
     else:
         B = np.stack(list(spaces))
-        inner = linalg.solve_all(np.swapaxes(B, 1, 2) @ terms.curvature @ B, np.einsum("mpq,mp->mq", B, terms.score))
+        with np.errstate(over="ignore", invalid="ignore"):  # a wild start, which the models alone have an answer to
+            inside = np.swapaxes(B, 1, 2) @ terms.curvature @ B
+        inner = linalg.solve_all(inside, np.einsum("mpq,mp->mq", B, terms.score))
         step = None if inner is None else np.einsum("mpq,mq->mp", B, inner)
     if step is None:
         return None
@@ -213,10 +215,10 @@ def _solved(curvature: Array, score: Array, B: Array | None) -> Array | None:
         return None
     if isinstance(B, Coordinates | Held):
         return B.step(curvature, score)
-    factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
-    if factored is None:
-        return None
     with np.errstate(over="ignore", invalid="ignore"):  # next to no curvature: a step that no halving brings back
+        factored = linalg.factor(curvature if B is None else linalg.symmetric(B.T @ curvature @ B))
+        if factored is None:
+            return None
         return linalg.solve(factored, score) if B is None else np.asarray(B @ linalg.solve(factored, B.T @ score))
 
 

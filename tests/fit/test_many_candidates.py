@@ -441,3 +441,16 @@ def test_candidates_alone_in_a_model(data, candidates, formula, options):
             assert ours.term.tolist() == theirs.term.tolist()
             assert np.allclose(ours.statistic, theirs.statistic, rtol=1e-7)
         assert np.isclose(fits.glance().query("covariate == @name").loglik.iloc[0], single.loglik, rtol=1e-12)
+
+
+def test_rows_without_a_group_are_counted():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"a": rng.normal(size=100), "y": rng.integers(0, 2, 100), "s": rng.choice(["p", "q"], 100)})
+    data.loc[:39, "s"] = None
+    told = "40 rows left out: s is missing there"
+    for fits in (gi.logit_each("y ~ a", data, by="s"), gi.logit_many("a", data, outcomes=["y"], by="s")):
+        assert fits.notes == (told,)
+        assert fits.glance().nobs.sum() == 60
+        assert told in str(fits)
+    with pytest.raises(gi.DataError, match="by='s' is missing in all rows used"):
+        gi.logit_each("y ~ a", data.assign(s=None), by="s")

@@ -268,3 +268,13 @@ def test_rounding_of_the_objective_does_not_halve_steps_near_the_maximum() -> No
     assert found.status == (Status.CONVERGED,)
     assert found.decrement[0] <= Control().tol
     assert len(calls) <= 4
+
+
+def test_a_wild_start_of_held_models_gives_no_warning() -> None:
+    """Products that overflow within the spaces leave their model without a step, and its neighbours as they are."""
+    spaces = [np.eye(3)[:, :2] * size for size in (1e-3, 1e3, 1.0)]
+    curvature = np.stack([np.eye(3), np.eye(3) * 1e306, np.eye(3)])
+    terms = Terms(np.zeros(3), np.ones((3, 3)), curvature, curvature)
+    step, decrement = newton_step(terms, spaces)
+    np.testing.assert_allclose(step[[0, 2]], [[1.0, 1.0, 0.0]] * 2, rtol=1e-12)
+    np.testing.assert_allclose(decrement[[0, 2]], np.sqrt(2.0), rtol=1e-12)
