@@ -35,7 +35,7 @@ class Values:
         """``function(value, **own[k])`` of each value k."""
         name = _named(function)
         given = zip(self.keys, own, strict=False)
-        return self._with({(name, k): (partial(function, **more), key) for k, (key, more) in enumerate(given)})
+        return self._with({(name, k): (_Call(function, more, name), key) for k, (key, more) in enumerate(given)})
 
     def some(self, which: Iterable[int]) -> Values:
         """The values at some places."""
@@ -44,7 +44,8 @@ class Values:
     def in_groups(self, function: Callable[[list[Any]], Any], sizes: Iterable[int]) -> Values:
         """``function([value, …])`` of so many values at a time."""
         name, ends = _named(function), pairwise(accumulate(sizes, initial=0))
-        return self._with({(name, k): (function, list(self.keys[a:b])) for k, (a, b) in enumerate(ends)})
+        call = _Call(function, {}, name)
+        return self._with({(name, k): (call, list(self.keys[a:b])) for k, (a, b) in enumerate(ends)})
 
     def _with(self, tasks: dict[_Key, Any]) -> Values:
         return Values(tuple(tasks), {**self.graph, **tasks})
@@ -55,9 +56,9 @@ class Values:
         return found
 
     def here(self) -> list[Any]:
-        """The values, computed and brought here."""
-        found: list[Any] = _dask().compute(self)[0]
-        return found
+        """The values, computed and brought here; the scheduler is asked directly, as there is nothing to optimise."""
+        scheduler = _dask().base.get_scheduler() or self.__dask_scheduler__
+        return list(scheduler(self.graph, list(self.keys)))
 
     def here_counting(self, parts: Values, done: Callable[[int], None]) -> list[Any]:
         """The same, calling ``done`` with the number of each of the ``parts`` they are made of when it is there."""
@@ -98,6 +99,21 @@ class Values:
     def __dask_scheduler__(*given: Any, **options: Any) -> Any:
         threads: Any = import_module("dask.threaded")
         return threads.get(*given, **options)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A function with some arguments, into which dask does not look to tell it from others: its name is its own."""
+
+    function: Callable[..., Any]
+    more: dict[str, Any]
+    name: str
+
+    def __call__(self, value: Any) -> Any:
+        return self.function(value, **self.more)
+
+    def __dask_tokenize__(self) -> str:
+        return self.name
 
 
 def _persisted(graph: dict[_Key, Any], keys: tuple[_Key, ...]) -> Values:
