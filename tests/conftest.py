@@ -18,6 +18,7 @@ QUIET = {  # a cluster that watches itself takes a fifth more of the processor
     "distributed.worker.memory.monitor-interval": "30s",
     "distributed.admin.system-monitor.interval": "30s",
     "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.deploy.lost-worker-timeout": "1h",  # else a process killed twice is given up, not started again
 }
 
 
