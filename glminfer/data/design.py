@@ -31,7 +31,7 @@ from glminfer.data.selection import Selection
 from glminfer.data.sequences import with_sequences
 from glminfer.data.vectors import offset as total_offset
 from glminfer.data.vectors import outcome, prior_weights
-from glminfer.errors import FormulaError, one_of
+from glminfer.errors import FormulaError, InputError, one_of
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
@@ -264,12 +264,21 @@ def learn(
     asked = Arguments(weights, trials, offset, subset, missing, event, env, caller, also)
     table = in_pieces(data)
     if table is not None:
+        _refuse_compression(storage)
         sample = learn_in_pieces(formula, table, asked, storage.coded)
     else:
         sample = learn_columns(formula, data, asked, storage)
     if not sample.design.formula.response:
         raise FormulaError(f"{formula!r} has no outcome; write it on the left, 'choice ~ contrast'.")
     return sample
+
+
+def _refuse_compression(storage: Storage) -> None:
+    if storage.compress:
+        raise InputError(
+            "Control(compress=True) has no effect on rows in Parquet files and in Dask, where each row is kept. Leave "
+            "it out, or bring the columns into memory: data.compute(), pandas.read_parquet(…)."
+        )
 
 
 @np.errstate(all="ignore")

@@ -67,7 +67,8 @@ class Control:
         Fixed step of ``solver="gradient"`` on the mean log-likelihood of the standardised columns; None backtracks.
     compress : bool or None
         Whether rows that are alike in all covariates are computed on once, which is exact (109); None does so for large
-        data where a look at some of the rows says it pays. Rows in files and in Dask stay as they are.
+        data where a look at some of the rows says it pays. Rows in files and in Dask are kept one by one, and True is
+        refused.
     coded : bool or None
         Whether factors coded by dummies are kept as one code for each row instead of a column for each level, which is
         exact (113); None does so for factors of 100 columns or more in large data. Rows that are alike come first.

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import patsy
 import pytest
-from engines import everything, identical, partitioned, rows, small_blocks
+from engines import everything, identical, parquet, partitioned, rows, small_blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -176,6 +176,16 @@ def test_values_travel_with_the_coding_asked_for(coding: str | None) -> None:
         assert vars(value.contrast) == vars(contrast)
     else:
         assert value.contrast == contrast
+
+
+@pytest.mark.parametrize("hold", [partitioned, parquet])
+def test_a_wish_for_compression_is_not_ignored(hold: Any) -> None:
+    with pytest.raises(
+        gi.InputError, match=r"compress=True\) has no effect on rows in Parquet files and in Dask, where"
+    ):
+        gi.logit("y ~ x", hold(rows(4), [60]), control=gi.Control(compress=True))
+    fit = gi.logit("y ~ x", hold(rows(4), [60]), control=gi.Control(compress=False))
+    np.testing.assert_array_equal(fit.coef, gi.logit("y ~ x", rows(4)).coef)
 
 
 def test_other_collections_are_no_tables() -> None:
