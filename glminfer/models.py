@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from glminfer.data.design import learn
+from glminfer.data.dictionaries import kept
 from glminfer.data.formula import updated
 from glminfer.errors import (
     DataError,
@@ -198,9 +199,9 @@ def _method(link: str, solver: str, control: Control | None, penalty: AnyPenalty
 
 
 def _fit(formula: str, data: Any, method: Method, options: dict[str, Any], recorded: dict[str, Any]) -> Fit:
-    kept = data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
+    data, options, recorded = (kept(given) for given in (data, options, recorded))
     how = {name: getattr(method, name) for name in ("link", "solver", "control", "penalty")}
-    call = {"formula": formula, "data": kept, **how, **options, **recorded}
+    call = {"formula": formula, "data": data, **how, **options, **recorded}
     with one_blas_thread():
         sample = learn(formula, data, **options, caller=names_around(), storage=storage_of(method))
         record = autocorrelation.noted(fit_single(sample, method, call))
@@ -384,7 +385,7 @@ class Fit(FitRecord):
             raise DataError(
                 f"{lost[0]}= was given as an array, which the pickle left behind; give it again: {lost[0]}=..."
             )
-        again = _refitted(self, data, options)
+        again = _refitted(self, kept(data), kept(options))
         difference = _difference(again, self)
         if difference:
             raise DataError(f"These data do not give this fit: {difference}. Use the data it was fitted to.")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from glminfer.data.dictionaries import kept
 from glminfer.errors import InputError, checked_keywords, counted, nearest
 from glminfer.fit import autocorrelation
 from glminfer.fit.caller import names_around
@@ -89,8 +90,8 @@ def logit_many(
     >>> len(fits), fits["n007"].converged
     (30, True)
     """
-    call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
-    call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
+    call = {name: kept(value) for name, value in locals().items() if name in _ARGUMENTS}
+    call |= {"data": kept(data), "penalty": checked_penalty(penalty)}
     refuse_unused(control, "many models, which share their columns", _SINGLE)
     with one_blas_thread():
         return as_fits(fit_many(rhs, call["data"], outcomes, names, call, names_around()))
@@ -160,8 +161,8 @@ def logit_each(
     >>> fits["n007"].coef.index.tolist()
     ['Intercept', 'contrast_left', 'contrast_right', 'n007']
     """
-    call = {name: value for name, value in locals().items() if name in _ARGUMENTS}
-    call |= {"data": _kept(data), "penalty": checked_penalty(penalty)}
+    call = {name: kept(value) for name, value in locals().items() if name in _ARGUMENTS}
+    call |= {"data": kept(data), "penalty": checked_penalty(penalty)}
     refuse_unused(control, "many models, which share their columns", _SINGLE)
     with one_blas_thread():
         return as_fits(fit_each(formula, call["data"], covariates, names, call, names_around()))
@@ -169,10 +170,6 @@ def logit_each(
 
 _SINGLE = ("compress", "coded", "step_size")  # knobs of single fits
 _ARGUMENTS = ("by", "weights", "trials", "offset", "subset", "missing", "event", "control", "env")
-
-
-def _kept(data: Any) -> Any:
-    return data.copy(deep=False) if isinstance(data, pd.DataFrame) else data
 
 
 def checked_penalty(penalty: Firth | str | None) -> Firth | str | None:

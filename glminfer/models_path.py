@@ -10,6 +10,7 @@ import pandas as pd
 
 from glminfer.data.beside import beside
 from glminfer.data.design import learn
+from glminfer.data.dictionaries import kept
 from glminfer.errors import InputError, checked_keywords
 from glminfer.fit.caller import names_around, warn_of_limit
 from glminfer.fit.path import Penalised, coef_at, fit_path
@@ -112,6 +113,7 @@ def logit_path(
     options = {name: value for name, value in locals().items() if name in _RESPONSE_ARGUMENTS}
     spaced = spacing(lambdas, Cs, n_lambdas, lambda_min_ratio, stop_early)
     how = Penalised(checked_ratio(l1_ratio), penalty_factor, bool(standardize), spaced, _checked_control(control))
+    data, options = kept(data), kept(options)
     call = {"formula": formula, "data": data, "covariates": covariates, "spacing": spaced, **options}
     with one_blas_thread():
         more = None if covariates is None else beside(covariates, data)

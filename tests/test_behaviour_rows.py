@@ -1,6 +1,7 @@
 """Which rows are used: missing values, weights, offsets, zero weights, subsets, and the alignment of indexes."""
 
 import decimal
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -378,3 +379,54 @@ def test_more_columns_than_rows_of_low_rank_are_aliased():
     fit = gi.logit("y ~ .", frame)
     assert (fit.rank, fit.nobs, len(fit.aliased)) == (4, 30, 37)
     assert fit.converged
+
+
+# what becomes of the data later --------------------------------------------------------------------------------------
+
+ASKED = {
+    "cluster": lambda fit: fit.tidy(cluster="cl"),
+    "augment": lambda fit: fit.augment(),
+    "update": lambda fit: fit.update("~ . + z").tidy(),
+    "add1": lambda fit: fit.add1("z"),
+    "score_test": lambda fit: fit.score_test("z"),
+    "type III": lambda fit: fit.anova(type="III"),
+    "profile": lambda fit: fit.confint(),
+    "permutation": lambda fit: fit.permutation_test("x", scheme="within", by="cl", n=20, seed=1),
+}
+
+
+def changing(kind):
+    """Columns as arrays that can be written to, a weight for each row, and the data made of them."""
+    rng = np.random.default_rng(3)
+    arrays = {"x": rng.normal(size=120), "z": rng.normal(size=120), "cl": np.arange(120) % 15}
+    arrays["y"], weights = (rng.random(120) < 0.5).astype(int), rng.integers(1, 3, 120).astype(float)
+    if kind == "dict":
+        return arrays, weights, dict(arrays)
+    if kind == "lists":
+        lists = {name: values.tolist() for name, values in arrays.items()}
+        return lists, weights, lists
+    table = np.zeros(120, dtype=[(name, values.dtype) for name, values in arrays.items()])
+    for name, values in arrays.items():
+        table[name] = values
+    return {name: table[name] for name in arrays}, weights, table
+
+
+@pytest.mark.parametrize("kind", ["dict", "lists", "structured"])
+def test_arrays_that_change_after_the_fit_change_nothing(kind):
+    arrays, weights, data = changing(kind)
+    frame = pd.DataFrame({name: np.array(values) for name, values in arrays.items()})
+    fit, expected = (gi.logit("y ~ x", given, weights=weights) for given in (data, frame))
+    again = pickle.loads(pickle.dumps(fit)).with_data(data, weights=weights)
+    answers = {name: ask(expected) for name, ask in ASKED.items()}
+    fits, path = gi.logit_many("x", data, outcomes=["y"], weights=weights), gi.logit_path("y ~ x + z", data)
+    before = fits.tidy(cluster="cl"), fits["y"].tidy(), gi.cross_validate(path, by="cl", folds=3, seed=1).tidy()
+    for values in arrays.values():
+        values[:] = [1] * 120
+    weights[:] = 7.0
+    for name, ask in ASKED.items():
+        for one in (fit, again):
+            columns = list(answers[name].columns)
+            np.testing.assert_array_equal(ask(one)[columns].to_numpy(), answers[name].to_numpy(), err_msg=name)
+    after = fits.tidy(cluster="cl"), fits["y"].tidy(), gi.cross_validate(path, by="cl", folds=3, seed=1).tidy()
+    for one, other in zip(after, before, strict=True):
+        pd.testing.assert_frame_equal(one, other)

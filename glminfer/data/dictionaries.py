@@ -43,3 +43,12 @@ def dict_length(frame: Mapping[Any, Any]) -> int:
         told = ", ".join(f"{name} has {n:,}" for name, n in lengths.items())
         raise DataError(f"The columns have different numbers of rows ({told}), so they are not one table.")
     return next(iter(lengths.values()), 1 if frame else 0)
+
+
+def kept(given: Any) -> Any:
+    """What is given as it is now: what becomes of an array or a dict of arrays later is not what was fitted."""
+    if isinstance(given, np.ndarray | list | pd.api.extensions.ExtensionArray):
+        return given.copy()
+    if isinstance(given, pd.DataFrame | pd.Series):
+        return given.copy(deep=False)
+    return {name: kept(value) for name, value in given.items()} if type(given) is dict else given

@@ -14,6 +14,7 @@ from glminfer.data import frames
 from glminfer.data.arguments import Arguments
 from glminfer.data.columns import Factor, numbers
 from glminfer.data.design import Sample, learn, learn_columns
+from glminfer.data.dictionaries import kept
 from glminfer.data.formula import checked_text, expand, names_in, parse, written
 from glminfer.data.lexing import tokens
 from glminfer.data.many_columns import ManyColumns, many_columns, with_column, with_columns
@@ -33,7 +34,7 @@ def fit_many(
             f"logit_many takes the right side of a formula, and {rhs!r} has a '~'; the outcomes come from outcomes=. "
             "For one outcome and many covariates use gi.logit_each."
         )
-    given = many_columns(_kept(outcomes), data, "outcomes", names)
+    given = many_columns(kept(outcomes), data, "outcomes", names)
     options = {name: call[name] for name in ARGUMENTS if name != "event"}
     text = expand(f"~ {rhs}", frames.names(data), given.names).removeprefix("~ ")  # "." is what is no outcome
     sample = learn_columns(f"~ {text}", data, Arguments(**options, caller=caller), storage(call))
@@ -43,11 +44,6 @@ def fit_many(
     found = coded(given, sample.used, sample.trials, call["event"])
     shelf = Shelf(given.names, sample, found, None, OwnOutcome(text, given))
     return record("outcome", text, [shelf], _with_scope(call, sample))
-
-
-def _kept(given: Any) -> Any:
-    """What is given as it is now: what becomes of an array later is not what was fitted."""
-    return given.copy() if isinstance(given, np.ndarray) else given
 
 
 def _with_scope(call: dict[str, Any], sample: Sample) -> dict[str, Any]:
@@ -71,7 +67,7 @@ def fit_each(
         text = _expanded(text, data, [name for some in members.values() for name in some.names])
         shelves = _each_learned(list(members), lambda name: _set_shelf(text, data, name, members[name], options))
     else:
-        given = many_columns(_kept(covariates), data, "covariates", names)
+        given = many_columns(kept(covariates), data, "covariates", names)
         text = _expanded(text, data, given.names)
         found = _numbers(given) if _is_bare(text) else None
         if found is None:
@@ -256,7 +252,7 @@ def _is_several(value: Any) -> bool:
 
 def _members(data: Any, name: str, members: Any) -> ManyColumns:
     names = [f"{name}_{j}" for j in range(members.shape[1])] if isinstance(members, np.ndarray) else None
-    return many_columns(_kept(members), data, f"covariates[{name!r}]", names)
+    return many_columns(kept(members), data, f"covariates[{name!r}]", names)
 
 
 def _set_shelf(text: str, data: Any, name: str, given: ManyColumns, options: Mapping[str, Any]) -> Shelf:
