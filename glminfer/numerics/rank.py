@@ -220,8 +220,7 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
     """Gram-Schmidt in column order on the products; doubtful columns are decided on the rows themselves."""
     p = len(products)
     norms = np.sqrt(np.diagonal(products))
-    T = np.zeros((p, 0))
-    residuals: list[float] = []  # norms of the columns of T that are residuals, as the rows tell; zero for others
+    work = _Working(np.zeros((p, 0)), np.zeros((0, 0)), np.zeros((0, 0)), np.zeros(0))
     kept: list[int] = []
     relations: dict[int, Array] = {}
     for j in range(p):
@@ -229,13 +228,13 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
         if norms[j] <= 2 * _EPS * raw_norms[j]:  # nothing but zeros, or a constant once it is shifted
             relations[j] = np.zeros(p)
             continue
-        t, left = _project(view, products, _Working(T, np.array(residuals)), unit, norms)
+        t, left = _project(view, products, work, unit, norms)
         if left <= max(ALIASED * _centred_norm(products, constant, j), _rounding(t, raw_norms)):
             relations[j] = without_rounding(unit - t, raw_norms)
             continue
-        T = np.column_stack([T, t])
-        residuals.append(0.0 if t is unit else left)
+        work = _with_column(work, products, t, None if t is unit else left)
         kept.append(j)
+    T = work.T
     back = np.zeros((p, p)) if constant is None else np.outer(constant, view.shift)
     relations = {j: _unshifted(j, r, view.shift, constant) for j, r in relations.items()}
     return Basis(T - back @ T, np.array(kept, dtype=np.intp), view.shift, constant, relations, means)
@@ -243,18 +242,24 @@ def _eliminate(view: _Shifted, products: Array, raw_norms: Array, constant: Arra
 
 @dataclass(frozen=True, slots=True)
 class _Working:
-    """Working columns X T so far; ``residuals`` (k,) are the norms of those that are residuals on the ones before."""
+    """Working columns X T so far: their products, and the Cholesky factor of these once divided by ``scale``."""
 
     T: Array
-    residuals: Array
+    grams: Array
+    L: Array
+    scale: Array
 
-    def grams(self, products: Array) -> Array:
-        """Their products; those of a residual are rounding, unless they come from the rows."""
-        found = np.asarray(self.T.T @ products @ self.T)
-        for k in np.flatnonzero(self.residuals):
-            found[k, :k] = found[:k, k] = 0.0
-            found[k, k] = self.residuals[k] ** 2
-        return found
+
+def _with_column(work: _Working, products: Array, t: Array, residual: float | None) -> _Working:
+    """One working column more; of a residual the products are rounding, and its norm is that which the rows tell."""
+    T, k = np.column_stack([work.T, t]), len(work.scale)
+    grams = np.empty((k + 1, k + 1))
+    grams[:k, :k], grams[k] = work.grams, T.T @ (products @ t)
+    if residual is not None:
+        grams[k, :k], grams[k, k] = 0.0, residual**2
+    grams[:k, k] = grams[k, :k]
+    scale = np.sqrt(np.diagonal(grams))
+    return _Working(T, grams, np.linalg.cholesky(grams / np.outer(scale, scale) + 4 * _EPS * np.eye(k + 1)), scale)
 
 
 def _project(view: _Shifted, products: Array, work: _Working, unit: Array, norms: Array) -> tuple[Array, float]:
@@ -262,9 +267,7 @@ def _project(view: _Shifted, products: Array, work: _Working, unit: Array, norms
     norm, T = float(np.sqrt(unit @ products @ unit)), work.T
     if T.shape[1] == 0:
         return unit, norm
-    grams = work.grams(products)
-    scale = np.sqrt(np.diagonal(grams))
-    L = np.linalg.cholesky(grams / np.outer(scale, scale) + 4 * _EPS * np.eye(len(scale)))
+    L, scale = work.L, work.scale
     cross = T.T @ (products @ unit) / scale
     white = scipy.linalg.solve_triangular(L, cross, lower=True)
     if norm**2 - white @ white > _CLEAR * norm**2:
