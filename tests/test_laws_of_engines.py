@@ -39,6 +39,7 @@ CASES = [(module, law) for module, laws in zip(LAWS[::2], LAWS[1::2], strict=Tru
 
 DRAWS = int(os.environ.get("GLMINFER_DRAWS", "1")) - 1  # beside an example: what is drawn first is hardly cut at all
 ENGINES = ("blocks", "parquet", "threads", "processes")
+CHEAP = ("blocks", "parquet")  # have a second example by default
 PAIRS = [pytest.param(engine, *case, id=f"{case[1]}-{engine}") for case in CASES for engine in ENGINES]
 
 
@@ -92,7 +93,10 @@ def test_laws(
     @settings(max_examples=max(DRAWS, 1), phases=phases, deadline=None, derandomize=True)
     @given(seeds, cuts, st.integers(9, 80))
     @example(1, [7, 7, 60], 25)
+    @example(2, [31, 90], 9)
     def holds(seed: int, at: list[int], piece: int) -> None:
+        if not DRAWS and seed == 2 and engine not in CHEAP:
+            return
         front.cuts, front.piece = at, piece
         front.halves = engine == "processes" and at == [7, 7, 60]
         drawn = {"data": numbers(seed, 120, 4, "logit"), "seed": seed, "link": "probit", "weight": 3.7, "shift": 1.5}
