@@ -163,11 +163,15 @@ def _tree(text: str) -> ast.Expression:
 
 
 def _is_call(text: str) -> bool:
-    """Whether a name stands in call position: a function then, though a column be called log(x) as a whole."""
+    """Whether a name stands in call position: a function then, though a column be called log(x) as a whole.
+
+    A column called lag(x) is the lag itself, made beforehand: new rows that stand alone have no row before them.
+    """
     try:
-        return isinstance(ast.parse(text, mode="eval").body, ast.Call)
+        body = ast.parse(text, mode="eval").body
     except SyntaxError:
         return False
+    return isinstance(body, ast.Call) and ast.unparse(body.func) not in SEQUENTIAL
 
 
 def _without_keywords(text: str) -> str:

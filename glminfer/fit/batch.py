@@ -85,7 +85,7 @@ class Beginning:
     offset: Array
     weights: Array
     base: Array | None
-    unit: float
+    unit: float = 1.0
 
 
 def beginning(stock: Stock, control: Control) -> Beginning:
