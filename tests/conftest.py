@@ -26,7 +26,7 @@ QUIET = {  # a cluster that watches itself takes a fifth more of the processor
 def client() -> Iterator[Any]:
     """A cluster of two processes, which all tests share; not the default of Dask."""
     dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with (
         dask.config.set(QUIET),
         distributed.LocalCluster(**options) as cluster,
