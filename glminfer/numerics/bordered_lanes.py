@@ -73,7 +73,9 @@ def _against(B: Array, g: Array) -> Array:
 
 def inverted(layout: Layout, upper: Array) -> Array:
     """Upper triangles (R(R+1)/2, m) of the inverse (115)."""
-    A, B, D = split(layout, upper)
+    if upper.shape[1] == 1:  # a lane is summed alike wherever it stands, be it the only one
+        return inverted(layout, np.repeat(upper, lanes.WIDTH, axis=1))[:, :1]
+    A, B, D = split(layout, np.ascontiguousarray(upper))  # nor does the order of sums depend on that in memory
     q, (L, s) = len(layout.border), layout.levels.shape
     m, there = upper.shape[1], layout.there
     unit = np.broadcast_to(np.eye(s)[:, :, None, None], (s, s, L, m))

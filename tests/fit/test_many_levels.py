@@ -144,6 +144,20 @@ def test_neighbours_change_nothing_to_the_last_bit(data, outcomes, candidates):
     assert np.array_equal(whole.coef.iloc[kept], alone.coef)
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_model_alone_is_to_the_last_bit_what_it_is_beside_a_constant_outcome(seed):
+    """One model of the chunk has a covariance, or two have: sums over a single lane must not be taken in pairs."""
+    rng = np.random.default_rng(seed)
+    g = rng.integers(0, 20, N)
+    frame = pd.DataFrame({"x": rng.normal(size=N), "g": [f"g{i:03d}" for i in g]})
+    Y = pd.DataFrame((rng.random((N, 2)) < 0.5) * 1, columns=["a", "b"]).assign(k=0)
+    tables = [gi.logit_many("x + C(g)", frame, outcomes=Y[names]).tidy() for names in (["a"], ["a", "k"], ["a", "b"])]
+    alone, *beside = (table[table.outcome == "a"] for table in tables)
+    for other in beside:
+        assert np.array_equal(alone.estimate, other.estimate)
+        assert np.array_equal(alone.std_error, other.std_error)
+
+
 def test_single_fits_of_large_panels_have_codes(data, outcomes, candidates, monkeypatch):
     plain = gi.logit_many("x + C(g)", data, outcomes=outcomes)
     each = gi.logit_each("y ~ x + C(g)", data, covariates=candidates)

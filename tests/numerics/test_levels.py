@@ -56,6 +56,7 @@ def test_sums_and_systems_are_those_of_dense_columns(rng, name, own, weights):
     assert np.allclose(here.step(score)[0], there.step(score)[0], rtol=1e-9, atol=1e-10)
     found = bordered_lanes.inverted(here.layout, here.upper)
     assert np.allclose(found, lanes.inverted(there.upper), rtol=1e-9, atol=1e-10)
+    assert np.array_equal(found[:, [5]], bordered_lanes.inverted(here.layout, here.upper[:, [5]]))
     V = lanes.unpacked(found, len(coef))
     for power in (0, 1, 2):
         assert np.allclose(*(batched.score_moments(block, coef, V, power) for block in (dense, coded)), atol=1e-10)
