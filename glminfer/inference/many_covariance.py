@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from glminfer.data.progress import progress
 from glminfer.errors import DataError, InputError, counted, one_of
 from glminfer.fit.batch import chunks, rows_of
+from glminfer.fit.far_columns import far
 from glminfer.fit.panels import FitsRecord, Models, Panel
 from glminfer.fit.singles import refitted
 from glminfer.inference import clustered
 from glminfer.inference.clusters import Grouping, groupings_of
 from glminfer.inference.covariance import INDEPENDENT, KINDS
-from glminfer.inference.robust import POWER, TEXT
+from glminfer.inference.matrix import Covariance
+from glminfer.inference.robust import POWER, TEXT, heteroscedasticity_robust
 from glminfer.inference.vanishing import negligible
 from glminfer.numerics import batched, lanes
 from glminfer.numerics.blocks import Array
@@ -127,7 +129,7 @@ def _independent(fits: FitsRecord, kind: str) -> tuple[list[Spread], str, tuple[
             (),
         )
     _defined(fits, kind)
-    found = [Spread(_robust(panel, kind), dof) for panel, dof in zip(fits.panels, normal, strict=True)]
+    found = [Spread(_robust(fits, panel, kind), dof) for panel, dof in zip(fits.panels, normal, strict=True)]
     text = f"heteroscedasticity-robust, correction {TEXT[kind]}" if kind != "HC0" else "heteroscedasticity-robust"
     return found, f"{kind} ({text})", _firth_note(fits, kind)
 
@@ -162,7 +164,7 @@ def coefficients(panel: Panel, which: Models) -> Array:
     return np.ascontiguousarray(panel.found.working[which].T)
 
 
-def _robust(panel: Panel, kind: str) -> Array:
+def _robust(fits: FitsRecord, panel: Panel, kind: str) -> Array:
     """V (Σ w² s² c x x') V of each model (32)."""
     power = POWER[kind]
     if kind == "HC1":
@@ -176,7 +178,23 @@ def _robust(panel: Panel, kind: str) -> Array:
     out = _over_chunks(panel, work, "models")
     if kind == "HC1":
         out *= (panel.found.nobs / np.maximum(panel.found.nobs - panel.found.rank, 1))[:, None]
-    return out
+    return _far_ones_alone(fits, panel, out, (kind, None))
+
+
+def _far_ones_alone(fits: FitsRecord, panel: Panel, packed: Array, how: tuple[str, Any]) -> Array:
+    """The covariances, those of models with columns far from zero from their single fits."""
+    for k in np.flatnonzero(far(panel) & np.isfinite(packed).all(axis=1)):
+        packed[k] = _alone(fits, panel, int(k), how)[0]
+    return packed
+
+
+def _alone(fits: FitsRecord, panel: Panel, k: int, how: tuple[str, Any]) -> tuple[Array, Covariance, Array]:
+    """Packed covariance of one model from its single fit, what it is, and the coefficients in working coordinates."""
+    fit = refitted(fits, panel, k)
+    kind, cluster = how
+    chosen = heteroscedasticity_robust(fit, kind) if cluster is None else clustered.cluster_robust(fit, kind, cluster)
+    turned, (first, second) = panel.stock.coordinates @ fit.T, lanes.pairs(panel.stock.estimable)
+    return (turned @ chosen.matrix @ turned.T)[first, second], chosen, fit.T
 
 
 def _residual_rows(panel: Panel, kind: str) -> None:
@@ -201,12 +219,13 @@ def _sandwich(V: Array, meat: Array) -> Array:
 def _clustered(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tuple[Spread, str]:
     ways = groupings_of(panel.stock.sample, fits.call["data"], cluster)
     if kind in _BATCHED and len(ways) == 1:
-        return _clustered_batch(panel, kind, ways[0])
+        return _clustered_batch(fits, panel, (kind, cluster), ways[0])
     return _one_by_one(fits, panel, kind, cluster)
 
 
-def _clustered_batch(panel: Panel, kind: str, way: Grouping) -> tuple[Spread, str]:
+def _clustered_batch(fits: FitsRecord, panel: Panel, how: tuple[str, Any], way: Grouping) -> tuple[Spread, str]:
     """V (Σ_g u_g u_g') V (33)."""
+    kind = how[0]
     found, G = panel.found, np.zeros(len(panel))
     if kind == "CR1":
         _residual_rows(panel, kind)
@@ -223,6 +242,7 @@ def _clustered_batch(panel: Panel, kind: str, way: Grouping) -> tuple[Spread, st
     if kind == "CR1":
         packed *= _cr1(G, found.nobs, found.rank)[:, None]
     packed[G < 2] = np.nan
+    packed = _far_ones_alone(fits, panel, packed, how)
     dof = np.repeat(np.maximum(G - 1.0, 1.0)[:, None], found.values.shape[1], axis=1)
     return Spread(packed, dof), f"{clustered.named((way,))}, {clustered.TEXT[kind]}"
 
@@ -237,13 +257,10 @@ def _one_by_one(fits: FitsRecord, panel: Panel, kind: str, cluster: Any) -> tupl
     found = panel.found
     have = np.flatnonzero(np.isfinite(found.loglik) & ~found.firth)
     packed, dof = np.full_like(found.covariance, np.nan), np.full(found.values.shape, np.inf)
-    M, (first, second) = panel.stock.coordinates, lanes.pairs(panel.stock.estimable)
 
     def work(k: int) -> tuple[Array, Array, str]:
-        fit = refitted(fits, panel, k)
-        chosen = clustered.cluster_robust(fit, kind, cluster)
-        turned = M @ fit.T
-        return (turned @ chosen.matrix @ turned.T)[first, second], chosen.dof_for(fit.T), chosen.description
+        packed, chosen, T = _alone(fits, panel, k, (kind, cluster))
+        return packed, chosen.dof_for(T), chosen.description
 
     done = list(progress(one_by_one(work, have.tolist()), len(have), "models"))
     for k, (V, degrees, _) in zip(have, done, strict=True):

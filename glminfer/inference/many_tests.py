@@ -14,6 +14,7 @@ from glminfer.data.formula import named_terms
 from glminfer.data.progress import progress
 from glminfer.errors import InputError, Status, checked_keywords, one_of
 from glminfer.fit.batch import chunks, rows_of
+from glminfer.fit.far_columns import far
 from glminfer.fit.nested import nested_fits, span, stage_of
 from glminfer.fit.panels import FitsRecord, Models, Panel, Stock
 from glminfer.fit.singles import HOLE, PLACE, refitted
@@ -234,9 +235,9 @@ def chosen_scores(fits: FitsRecord, panel: Panel, terms: Sequence[str], cov: str
 
 
 def _plain(panel: Panel) -> NDArray[np.bool_]:
-    """Models whose columns are all independent, as those of the panel."""
+    """Models whose columns are all independent, as those of the panel, and not too far from zero to be added up."""
     converged = panel.found.status == str(Status.CONVERGED)
-    return np.asarray(converged & (panel.found.rank == panel.stock.estimable))
+    return np.asarray(converged & (panel.found.rank == panel.stock.estimable) & ~far(panel))
 
 
 def _coordinates(stock: Stock, inside: Array) -> tuple[Array, Array]:
