@@ -9,11 +9,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from glminfer.data.extremes import ordinary
 from glminfer.data.progress import progress
 from glminfer.data.rows import MemoryRows
 from glminfer.errors import InputError, Status
 from glminfer.fit.null_model import shifted_null_loglik
-from glminfer.fit.panels import Estimates, Models, Stock
+from glminfer.fit.panels import Estimates, Models, Stock, own_squares
 from glminfer.fit.records import FitRecord
 from glminfer.numerics import batched, batched_newton, bordered_lanes, lanes, levels, linalg
 from glminfer.numerics.binomial import count_constant, saturated_loglik
@@ -163,12 +164,14 @@ class Chunk:
 
 def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> Chunk:
     """Fit some models of a panel together."""
-    block = stock.block(which)
+    block, sound = _sound(stock.block(which))
     found, tally = _climbed(block, begun, control)
     with np.errstate(invalid="ignore"):
         certain = found.bound * np.maximum(found.decrement, 1e-14 * np.sqrt(begun.unit)) ** 2 < 0.5  # (16)
     one_class = (tally[1] == 0) | (tally[1] == tally[0])
-    regular = found.done & certain & (found.pivot > batched_newton.CLEAR) & np.isfinite(found.loglik) & ~one_class
+    regular = (
+        found.done & certain & (found.pivot > batched_newton.CLEAR) & np.isfinite(found.loglik) & sound & ~one_class
+    )
     counts = count_terms(stock, block, len(which))
     return Chunk(
         coef=found.coef,
@@ -183,6 +186,14 @@ def solved(stock: Stock, begun: Beginning, control: Control, which: Models) -> C
         regular=regular,
         one_class=one_class,
     )
+
+
+def _sound(block: Block) -> tuple[Block, NDArray[np.bool_] | bool]:
+    """Which models have own columns whose squares numbers hold; zeros for the others, which are refused one by one."""
+    if block.own is None:
+        return block, True
+    sound = ordinary(own_squares(block.own)).all(axis=0)
+    return block if sound.all() else replace(block, own=np.where(sound, block.own, 0.0)), sound
 
 
 def _covariances(found: batched_newton.Climbed, regular: NDArray[np.bool_]) -> Array:

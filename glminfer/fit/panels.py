@@ -49,6 +49,12 @@ class Candidates:
         return values[:, None, :] * self.factors[:, :, None], known
 
 
+def own_squares(own: Array) -> Array:
+    """Sums of squares (q, k) of own columns (n, q, k); infinite where double precision cannot hold them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.einsum("nqk,nqk->qk", own, own))
+
+
 class Recipe(Protocol):
     """How one model of a panel becomes a single fit."""
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from glminfer.data import frames
 from glminfer.data.design import Sample, learn
+from glminfer.data.extremes import refuse_extreme
 from glminfer.data.formula import parse, written
 from glminfer.data.many_columns import ManyColumns, with_column
 from glminfer.data.response import learn_response
 from glminfer.data.sample_rows import Storage, with_columns_at
 from glminfer.errors import DataError, counted
-from glminfer.fit.panels import FitsRecord, Panel, Stock
+from glminfer.fit.panels import FitsRecord, Panel, Stock, own_squares
 from glminfer.fit.records import FitRecord
 from glminfer.fit.single import fit_single
 from glminfer.fit.solving import Method, storage_of
@@ -132,6 +133,7 @@ class OwnCovariate:
             return self.single(stock, name, k, call)[0]  # refuses it as a single fit does
         label = written(name)
         names = [column.replace(PLACE, label) for column in sample.design.columns]
+        refuse_extreme(own[:, :, 0], own_squares(own)[:, 0], [names[j] for j in candidates.places])
         rows = with_columns_at(sample.rows, candidates.places, own[:, :, 0])
         filled = replace(sample, rows=rows, design=replace(sample.design, columns=type(sample.design.columns)(names)))
         return _known_only(filled, None if known is None else known[:, 0], name)

@@ -109,6 +109,32 @@ def test_infinite_candidates_are_refused_without_a_warning(data, candidates):
     assert "inf" in fits.glance().note[1]
 
 
+@pytest.mark.parametrize("size", [1e300, -1e155, 1e150, 1e-160, 1e-150])
+@pytest.mark.parametrize("formula", ["y ~ a + {x}", "y ~ a:{x}", "y ~ a * {x}"])
+def test_a_candidate_whose_squares_no_number_holds_is_refused_as_a_single_fit_refuses_it(
+    data, candidates, formula, size
+):
+    n1 = candidates.n1.where(candidates.index != 7, size) if abs(size) > 1 else candidates.n1 * size
+    good, bad = candidates[["n0", "n1", "n2"]], candidates[["n0", "n1", "n2"]].assign(n1=n1)
+    with pytest.raises(gi.DataError, match="double precision") as single:
+        gi.logit(formula.replace("{x}", "n1"), data.assign(n1=n1))
+    fits = gi.logit_each(formula, data, covariates=bad)
+    assert fits.status.tolist() == ["converged", "refused", "converged"]
+    assert fits.glance().note[1] == str(single.value)
+    with pytest.raises(gi.DataError, match="double precision"):
+        fits["n1"]
+    assert gi.logit_each(formula, data, covariates=bad[["n1"]]).status.tolist() == ["refused"]
+    whole = gi.logit_each(formula, data, covariates=good)
+    others = [part.tidy(adjust=None).query("covariate != 'n1'") for part in (fits, whole)]
+    pd.testing.assert_frame_equal(*others, check_exact=True)
+
+
+def test_a_candidate_at_the_limit_of_what_numbers_hold_is_fitted_by_both(data, candidates):
+    given = candidates[["n0", "n1"]].assign(n1=candidates.n1.where(candidates.index != 7, 1e140))
+    assert gi.logit_each("y ~ a", data, covariates=given).status.tolist() == ["converged", "converged"]
+    assert gi.logit("y ~ a + n1", data.assign(n1=given.n1)).status == "converged"
+
+
 def test_estimates_of_all_agree_with_single_fits_to_ten_digits(fits):
     table = fits.tidy(adjust=None)
     for name in fits.names[13::12]:
