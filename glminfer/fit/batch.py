@@ -192,7 +192,7 @@ def _sound(block: Block) -> tuple[Block, NDArray[np.bool_] | bool]:
     """Which models have own columns whose squares numbers hold; zeros for the others, which are refused one by one."""
     if block.own is None:
         return block, True
-    sound = ordinary(own_squares(block.own)).all(axis=0)
+    sound = np.asarray(ordinary(own_squares(block.own)).all(axis=0))
     return block if sound.all() else replace(block, own=np.where(sound, block.own, 0.0)), sound
 
 
