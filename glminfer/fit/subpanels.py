@@ -20,7 +20,10 @@ from glminfer.numerics.blocks import Array
 from glminfer.numerics.levels import leveled, some_of
 from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.newton import Control
+from glminfer.numerics.rank_coded import without_rounding
 from glminfer.numerics.threads import one_by_one
+
+_DEPENDENT = 1e-8  # what may be left of an aliased column in the span of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +73,41 @@ def without(stock: Stock, columns: Sequence[int]) -> Subspace:
     gone = set(columns)
     kept = [j for j in range(len(stock.T)) if j not in gone]
     r = stock.rows.whole.X.shape[1]
-    M = stock.coordinates[:, kept]
-    own = tuple(a for a in range(stock.estimable - r) if M[r + a].any())
-    return Subspace(_independent(stock, M[:r]), own)
+    M = stock.coordinates
+    own = tuple(a for a in range(stock.estimable - r) if M[r + a, kept].any())
+    scale = np.sqrt((stock.rows.whole.X**2).sum(axis=0))
+    made = _made_of_others(stock, M[:r], scale)
+    return Subspace(_independent(M[:r, kept], made[:, kept], scale), own)
 
 
-def _independent(stock: Stock, directions: Array) -> Array:
-    """Basis of the span of some directions: those that are coordinates themselves, and combinations of the others."""
-    used = directions[:, directions.any(axis=0)]
-    alone = (used != 0).sum(axis=0) == 1
-    places = np.flatnonzero(used[:, alone].any(axis=1))
-    others = used[:, ~alone]
+def _made_of_others(stock: Stock, M: Array, scale: Array) -> Array:
+    """What each aliased column is made of (r, p), in shared working coordinates; zeros for the other columns."""
+    own = () if stock.candidates is None else stock.candidates.places
+    shared, out = np.setdiff1d(np.arange(M.shape[1]), own), np.zeros_like(M)
+    for j, relation in stock.basis.relations.items():
+        out[:, shared[j]] = without_rounding(M[:, shared] @ relation, scale)
+    return out
+
+
+def _independent(directions: Array, made: Array, scale: Array) -> Array:
+    """Basis of the span of some directions and of those that aliased columns make.
+
+    The directions that are coordinates themselves, and combinations of the others.
+    """
+    both = np.hstack([directions, made])
+    alone = (both != 0).sum(axis=0) == 1
+    places = np.flatnonzero(both[:, alone].any(axis=1))
+    size = np.linalg.norm(made * scale[:, None], axis=0)
+    others = both[:, ~alone]
     others[places] = 0.0
-    return np.hstack([np.eye(len(directions))[:, places], _combinations(stock, others[:, others.any(axis=0)])])
+    least = np.concatenate([np.zeros(directions.shape[1]), _DEPENDENT * size])[~alone]
+    left = np.linalg.norm(others * scale[:, None], axis=0) > least
+    return np.hstack([np.eye(len(directions))[:, places], _combinations(others[:, left], scale)])
 
 
-def _combinations(stock: Stock, directions: Array) -> Array:
+def _combinations(directions: Array, scale: Array) -> Array:
     if not directions.shape[1]:
         return directions
-    scale = np.sqrt((stock.rows.whole.X**2).sum(axis=0))
     weighted = directions * scale[:, None]
     left, singular, _ = np.linalg.svd(weighted / np.linalg.norm(weighted, axis=0), full_matrices=False)
     return np.asarray(left[:, singular > 1e-8 * singular.max(initial=0.0)] / scale[:, None])

@@ -205,3 +205,44 @@ def test_models_of_a_constant_have_nothing_to_test(data, outcomes):
         with pytest.raises(gi.InputError) as caught:
             ask()
         assert str(caught.value) == "The models have no term but the intercept, so there is nothing to test."
+
+
+@pytest.mark.parametrize(
+    ("formula", "asked"),
+    [
+        ("a + b + c + e + z", ["a", "e", "z", "a + b", "a + e", "a + b + c + e"]),
+        ("e + z + a + b + c", ["e", "c", "a + b", "c + e"]),
+        ("a + z + I(2 * a)", ["a", "z", "I(2 * a)"]),
+        ("far + z + I(2 * far)", ["far", "z", "far + I(2 * far)"]),
+        ("C(g) + nest", ["C(g)", "nest"]),
+        ("z + nest + C(g)", ["nest", "C(g)", "z"]),
+        ("0 + C(g) + nest + z", ["C(g)", "nest", "z"]),
+    ],
+)
+@pytest.mark.parametrize("of", ["outcomes", "candidates"])
+def test_aliased_columns_stay_when_those_they_are_made_of_are_dropped(formula, asked, of):
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(rng.normal(size=(400, 6)), columns=["a", "b", "c", "z", "n0", "n1"])
+    levels = rng.integers(0, 20, 400)
+    made = {"e": 0.1 * frame.a + 0.7 * frame.b - 0.3 * frame.c, "far": 1e6 + frame.b}
+    labels = {"g": pd.Categorical(levels.astype(str)), "nest": pd.Categorical((levels // 4).astype(str))}
+    frame = frame.assign(**made, **labels, y=rng.integers(0, 2, 400), y2=rng.integers(0, 2, 400))
+    if of == "outcomes":
+        fits = gi.logit_many(formula, frame, outcomes=["y", "y2"])
+    else:
+        fits = gi.logit_each(f"y ~ {formula}", frame, covariates=["n0", "n1"])
+    fit = fits[fits.names[1]]
+    for terms in asked:
+        for test in ("lr_test", "score_test"):
+            table = getattr(fits, test)(terms, adjust=None)
+            _same_df_and_statistic(table.iloc[[1]], getattr(fit, test)(terms))
+    for test in ("LR", "score"):
+        table = fits.anova(test=test, adjust=None)
+        _same_df_and_statistic(
+            table[table[of[:-1].replace("candidate", "covariate")] == fits.names[1]], fit.anova(test=test)
+        )
+
+
+def _same_df_and_statistic(table, single):
+    assert table.df.tolist() == single.df.tolist()
+    assert np.allclose(table.statistic, single.statistic, rtol=1e-7, atol=1e-9, equal_nan=True)
