@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from glminfer.errors import DataError
 from glminfer.numerics import kernels
-from glminfer.numerics.blocks import Array
+from glminfer.numerics.alike import takes_codes
+from glminfer.numerics.blocks import Array, Block
 from glminfer.numerics.bordered import Bordered, Eliminated, Places, eliminated, inverse_blocks, schur
+from glminfer.numerics.mixed import Mixed
 from glminfer.numerics.objectives import Summable
 from glminfer.numerics.selection import Selection
 
@@ -29,7 +31,7 @@ _ROUNDS = 6
 
 
 class NearlyDependentError(DataError):
-    """Within a level columns are so nearly dependent that only dense columns tell them apart."""
+    """Columns of a level are so nearly dependent, in it or on others, that only dense columns tell them apart."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -48,12 +50,16 @@ class Found:
 
 @dataclass(slots=True)
 class _Search:
-    """Columns still in, relations of those that are out, and residuals that stand for nearly dependent columns."""
+    """Columns still in, relations of those that are out, and residuals that stand for nearly dependent columns.
+
+    A residual has a number in every row: it can stand in the place of a column of ``numbers``, not of one of a level.
+    """
 
     rows: Summable
     products: Bordered
     norms: Array
     centred: Array
+    numbers: NDArray[np.bool_]
     kept: Places
     relations: dict[int, Array]
     residuals: dict[int, tuple[Array, float]]
@@ -62,8 +68,10 @@ class _Search:
 def coded_basis(rows: Summable, products: Bordered, constant: Array | None) -> Found:
     """Decide which columns are estimable, from the products of all of them."""
     p = products.layout.width
-    search = _Search(rows, products, np.sqrt(products.diagonal()), _centred(products, constant), np.arange(p), {}, {})
+    norms, centred = np.sqrt(products.diagonal()), _centred(products, constant)
+    search = _Search(rows, products, norms, centred, np.ones(p, dtype=bool), np.arange(p), {}, {})
     if eliminated(products, _CLEAR / p) is None:
+        search.numbers = rows.sum(_numbers) > 0
         _leave_out_empty(search)
         _leave_out_within(search)
         while (found := _doubtful(search)) is not None:
@@ -71,6 +79,16 @@ def coded_basis(rows: Summable, products: Bordered, constant: Array | None) -> F
     mixed = np.searchsorted(search.kept, sorted(search.residuals))
     combinations = np.array([search.residuals[j][0] for j in sorted(search.residuals)]).reshape(-1, p).T
     return Found(Selection(p, search.kept, mixed, combinations), search.relations)
+
+
+@takes_codes
+def _numbers(block: Block) -> Array:
+    """In how many of the rows each column is a number, not one of the columns of a level, (p,)."""
+    out = np.full(block.X.shape[1], float(len(block.X)))
+    if isinstance(block.X, Mixed):
+        for part in block.X.parts:
+            out[part.places[part.places >= 0]] = 0.0
+    return out
 
 
 def _centred(products: Bordered, constant: Array | None) -> Array:
@@ -177,6 +195,8 @@ def _decide(search: _Search, j: int, clear: Places) -> None:
     t, left = _projected(search, j, clear, factored)
     rounding = 2 * _EPS * float(np.abs(t) @ search.norms)
     if left > max(_ALIASED * search.centred[j], rounding):
+        if not search.numbers[j]:
+            raise NearlyDependentError
         search.residuals[j] = t, left**2
         return
     size = np.abs(t) * search.norms

@@ -55,6 +55,20 @@ def test_slopes_of_numbers_far_from_zero_keep_dense_columns() -> None:
     np.testing.assert_allclose(far.loglik, near.loglik, rtol=1e-9)
 
 
+@pytest.mark.parametrize("second", ["C(h) * z", "h + C(h):z", "z * C(h) + start"])
+def test_slopes_of_a_second_factor_with_numbers_far_from_zero_keep_dense_columns(second: str) -> None:
+    """They are in the border beside the levels of the first factor, and nearly dependent on their own dummies."""
+    rng = np.random.default_rng(0)
+    frame = trials(900, 20).assign(z=1000 + rng.normal(size=900), h=rng.integers(0, 18, 900).astype(str))
+    far, dense = (gi.logit(f"y ~ x * session + {second}", frame, control=how) for how in (CODES, DUMMIES))
+    assert isinstance(far.with_rows()[1].rows, MemoryRows)
+    same(tables(far), tables(dense), rtol=1e-8)
+    near = gi.logit("y ~ x * session + C(h) * z", frame.assign(z=frame.z - 1000), control=CODES)
+    assert isinstance(near.with_rows()[1].rows, CodedRows)
+    if second == "C(h) * z":
+        np.testing.assert_allclose(far.loglik, near.loglik, rtol=1e-9)
+
+
 @pytest.mark.parametrize("link", ["probit", "cloglog", "loglog", "cauchit"])
 def test_every_link(link: str) -> None:
     codes, dummies = both("y ~ session * x + side", trials(600), link)
